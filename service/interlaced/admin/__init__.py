@@ -1,0 +1,1 @@
+"""The admin listener: metrics, health over HTTP, and chaos in `dev`."""

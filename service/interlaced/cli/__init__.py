@@ -1,0 +1,1 @@
+"""The `interlace` command, one file per group of verbs."""

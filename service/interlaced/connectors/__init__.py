@@ -1,0 +1,1 @@
+"""One folder per connector kind, the same five files in each."""

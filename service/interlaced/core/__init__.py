@@ -1,0 +1,1 @@
+"""The language of the house: standard library only, no input or output."""

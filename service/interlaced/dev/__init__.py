@@ -1,0 +1,1 @@
+"""Fake upstreams that misbehave on request: the demo and the test rig."""

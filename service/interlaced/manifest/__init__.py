@@ -1,0 +1,1 @@
+"""Manifests: loaded with line numbers, compiled, built, explained."""

@@ -1,0 +1,1 @@
+"""The gRPC face: only this room knows the stubs and grpc.aio servers."""

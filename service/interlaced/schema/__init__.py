@@ -1,0 +1,1 @@
+"""The typed fields of configuration: durations, rates, sizes, secrets."""

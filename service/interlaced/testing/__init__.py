@@ -1,0 +1,1 @@
+"""Shipped with the service: conformance suites, fakes and the fault proxy."""

@@ -1,0 +1,1 @@
+"""Shared wires: HTTP, WebSocket, TLS and the egress guard."""
