@@ -1,0 +1,160 @@
+"""The egress guard: which addresses may be connected to."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+from interlaced.core.failure import Failure, Reason
+
+__all__ = ["EgressGuard", "resolve", "resolver_of"]
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_METADATA = tuple(
+    ip_network(text)
+    for text in (
+        "169.254.169.254/32",  # AWS, GCP, Azure, DigitalOcean, OpenStack
+        "169.254.169.253/32",  # the resolver of a VPC
+        "169.254.170.2/32",  # ECS task credentials
+        "169.254.170.23/32",  # EKS pod identity
+        "169.254.0.23/32",  # Tencent Cloud
+        "100.100.100.200/32",  # Alibaba Cloud
+        "168.63.129.16/32",  # Azure's host agent: globally routable by its number
+        "192.0.0.192/32",  # Oracle Cloud's old address
+        "fd00:ec2::254/128",  # AWS over IPv6
+        "fd00:ec2::253/128",
+        "fd00:ec2::23/128",
+        "fd20:ce::254/128",  # GCP over IPv6
+        "fd00:42::42/128",  # Scaleway
+    )
+)
+"""Addresses that hand out credentials: the name of a host never allows them, only a CIDR does."""
+
+_NOT_PUBLIC = tuple(
+    ip_network(text)
+    for text in (
+        "192.88.99.0/24",  # 6to4 relays, deprecated, ends at whoever announces it
+        "192.0.0.0/24",
+        "100.64.0.0/10",
+        "fec0::/10",  # site-local, deprecated
+        "2002::/16",  # 6to4: only by what it embeds, below
+        "2001::/23",  # Teredo, ORCHID, benchmarking
+        "64:ff9b:1::/48",  # local NAT64
+        "5f00::/16",
+        "3fff::/20",
+    )
+)
+"""Refused whatever the standard library of this Python version thinks of them."""
+
+_NAT64 = ip_network("64:ff9b::/96")
+_MESSAGE = "The connector may not reach this address."
+
+
+class EgressGuard:
+    """Tells which numeric addresses a connector may connect to: public ones, and its allowances.
+
+    An allowance is a CIDR (`10.0.0.0/8`), an address, or an exact host name. A host name lets its
+    own private addresses through, but never those of metadata services.
+    """
+
+    def __init__(self, allow: Sequence[str] = ()) -> None:
+        self._hosts: set[str] = set()
+        self._networks: list[Network] = []
+        for text in allow:
+            self._add(text)
+
+    def _add(self, text: str) -> None:
+        try:
+            self._networks.append(ip_network(text))
+        except ValueError:
+            if not text or "/" in text or "*" in text or ":" in text:
+                raise ValueError(
+                    "an allowance is an exact host name, an address or a CIDR"
+                ) from None
+            self._hosts.add(_host_name(text))
+
+    def check(self, address: str, host: str = "") -> None:
+        """Raises EGRESS_DENIED unless `address`, numeric and as it is connected to, is public or
+        allowed. `host` is the name that it was resolved from. The failure names no address."""
+        if not self.permits(address, host):
+            raise Failure(Reason.EGRESS_DENIED, _MESSAGE)
+
+    def permits(self, address: str, host: str = "") -> bool:
+        """Whether `check` would pass. What cannot be read as an address is refused."""
+        try:
+            number = ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        inner = _embedded(number)
+        reached = (number,) if inner is None else (number, inner)
+        if any(_is_inside(each, self._networks) for each in reached):
+            return True
+        if any(_is_inside(each, _METADATA) for each in reached):
+            return False
+        if host and _host_name(host) in self._hosts:
+            return True
+        return _is_public(inner if inner is not None else number)
+
+
+def _host_name(text: str) -> str:
+    return text.rstrip(".").lower()
+
+
+def _embedded(number: Address) -> IPv4Address | None:
+    """Returns the IPv4 address that a packet to this IPv6 address may end at."""
+    if isinstance(number, IPv4Address):
+        return None
+    if number.ipv4_mapped or number.sixtofour:
+        return number.ipv4_mapped or number.sixtofour
+    value = int(number)
+    if number in _NAT64 or 1 < value < 1 << 32:  # the deprecated ::a.b.c.d too
+        return IPv4Address(value & 0xFFFFFFFF)
+    return None
+
+
+def _is_inside(number: Address, networks: Sequence[Network]) -> bool:
+    return any(number.version == net.version and number in net for net in networks)
+
+
+def _is_public(number: Address) -> bool:
+    return (
+        number.is_global
+        and not number.is_multicast
+        and not number.is_reserved
+        and not _is_inside(number, _NOT_PUBLIC)
+        and not _is_inside(number, _METADATA)
+    )
+
+
+Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """Resolves as the system does, off the loop; OSError when there is no such name."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def resolver_of(guard: EgressGuard, lookup: Resolver = resolve) -> Resolver:
+    """Returns a resolver that raises EGRESS_DENIED unless *every* address of a name is permitted:
+    a name with one private address among its own is not to be trusted with the choice."""
+
+    async def guarded(host: str, port: int) -> Sequence[str]:
+        addresses = await lookup(host, port)
+        for address in addresses:
+            guard.check(address, host)
+        return addresses
+
+    return guarded
