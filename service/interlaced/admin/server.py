@@ -52,12 +52,14 @@ class AdminServer:
         app.router.add_get("/status", self._status)
         for name, action in views.actions.items():
             app.router.add_post(f"/{name}", _run(name, action))
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=1.0
+        )
 
     async def start(self, host: str, port: int) -> int:
         """Binds and returns the port; a taken one raises OSError."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, reuse_port=False, shutdown_timeout=1.0)
+        site = web.TCPSite(self._runner, host, port, reuse_port=False)
         await site.start()
         bound: int = self._runner.addresses[0][1]
         return bound

@@ -1,0 +1,73 @@
+"""The loop's clock and the limit on a block."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from interlaced.core.clock import LoopClock, TimeLimit
+from interlaced.testing.clock import VirtualClock
+
+
+def test_a_limit_ends_a_block_at_its_time() -> None:
+    clock = VirtualClock()
+
+    async def main() -> float:
+        start = clock.now()
+        with pytest.raises(TimeoutError), TimeLimit(clock, start + 5):
+            await clock.sleep(60)
+        return clock.now() - start
+
+    assert clock.run(main()) == 5
+
+
+def test_a_block_that_ends_in_time_leaves_no_timer() -> None:
+    clock = VirtualClock()
+
+    async def main() -> None:
+        with TimeLimit(clock, clock.now() + 5) as limit:
+            await clock.sleep(1)
+        await clock.sleep(60)
+        assert not limit.is_over
+
+    clock.run(main())
+
+
+def test_a_cancellation_from_elsewhere_is_passed_on_also_when_the_limit_is_over() -> None:
+    clock = VirtualClock()
+
+    async def wait() -> None:
+        with TimeLimit(clock, clock.now() + 5):
+            await clock.sleep(60)
+
+    async def main() -> None:
+        task = asyncio.create_task(wait())
+        clock.call_at(clock.now() + 5, task.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    clock.run(main())
+
+
+def test_limits_nest_and_the_inner_one_does_not_end_the_outer() -> None:
+    clock = VirtualClock()
+
+    async def main() -> None:
+        with TimeLimit(clock, clock.now() + 10):
+            with pytest.raises(TimeoutError), TimeLimit(clock, clock.now() + 2):
+                await clock.sleep(60)
+            await clock.sleep(3)
+
+    clock.run(main())
+
+
+async def test_the_loops_clock_is_the_loops_time() -> None:
+    clock = LoopClock()
+    before = clock.now()
+    await clock.sleep(0.01)
+    called = asyncio.Event()
+    clock.call_at(clock.now() + 0.01, called.set)
+    await called.wait()
+    assert clock.now() - before >= 0.02
+    assert clock.wall() > 1_700_000_000
