@@ -1,0 +1,66 @@
+"""Names to handlers: the one table that a reload swaps whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from interlaced.core.failure import Failure, Reason
+from interlaced.core.model import Call, Confirmation, Handler, Publication, Reply
+
+__all__ = ["Dispatch"]
+
+
+class Dispatch:
+    """Finds the handler of a call or a publication and adds the operation's name to failures.
+
+    It starts empty. `swap` replaces everything at once: what is under way ends on the handler on
+    which it began.
+    """
+
+    __slots__ = ("_connectors", "_routes", "_sinks")
+
+    def __init__(self) -> None:
+        self._routes: Mapping[tuple[str, str], Handler[Call, Reply]] = {}
+        self._sinks: Mapping[str, Handler[Publication, Sequence[Confirmation]]] = {}
+        self._connectors: frozenset[str] = frozenset()
+
+    def swap(
+        self,
+        routes: Mapping[tuple[str, str], Handler[Call, Reply]],
+        sinks: Mapping[str, Handler[Publication, Sequence[Confirmation]]],
+    ) -> None:
+        """Serves these routes, by (connector, operation), and sinks, by `CONNECTOR.SINK`."""
+        self._routes = dict(routes)
+        self._sinks = dict(sinks)
+        names = {connector for connector, _ in routes}
+        self._connectors = frozenset(names | {sink.partition(".")[0] for sink in sinks})
+
+    async def call(self, call: Call) -> Reply:
+        """Performs the call; raises Failure with the operation and the attempts made."""
+        handler = self._routes.get((call.connector, call.operation))
+        if handler is None:
+            raise self._unknown_route(call)
+        try:
+            return await handler(call)
+        except Failure as failure:
+            name = f"{call.connector}.{call.operation}"
+            told = failure.but(operation=name, attempts=str(call.effort.attempts))
+            raise told from failure.__cause__
+
+    async def publish(self, publication: Publication) -> Sequence[Confirmation]:
+        """Publishes; raises Failure only when none of the events can have been stored."""
+        handler = self._sinks.get(publication.sink)
+        if handler is None:
+            raise Failure(Reason.UNKNOWN_FEED, "there is no sink of this name")
+        try:
+            return await handler(publication)
+        except Failure as failure:
+            attempts = str(publication.effort.attempts)
+            told = failure.but(operation=publication.sink, attempts=attempts)
+            raise told from failure.__cause__
+
+    def _unknown_route(self, call: Call) -> Failure:
+        """Says which of the two names is unknown; neither is echoed."""
+        if call.connector in self._connectors:
+            return Failure(Reason.UNKNOWN_OPERATION, "the connector has no operation of this name")
+        return Failure(Reason.UNKNOWN_CONNECTOR, "there is no connector of this name")
