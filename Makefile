@@ -1,0 +1,64 @@
+# The commands people type. `make` alone lists them.
+# PYTHON=... chooses the interpreter; otherwise the first suitable one is found.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+CODE := service clients/python tools tests
+
+.PHONY: help demo run test check format proto lock clean
+
+help: ## List the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+demo: $(VENV)/.installed ## Start everything on this machine, play the main job against it, and end
+	@$(BIN)/python -m interlaced.dev.demo
+
+run: $(VENV)/.installed ## The same server without the play; it stays up until Ctrl-C
+	@$(BIN)/interlace dev
+
+test: $(VENV)/.ready build/servers/.ready ## Run every test
+	@$(BIN)/python -m pytest --quiet
+
+check: $(VENV)/.ready ## Format, lint, types, import contracts, protos, house rules
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@cd protos && ../$(BIN)/buf lint && ../$(BIN)/buf format --diff --exit-code
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/generate_stubs.py --check
+	@$(BIN)/python -m pytest --quiet tests/meta
+
+format: $(VENV)/.ready ## Format the code and the protos
+	@$(BIN)/ruff format $(CODE)
+	@$(BIN)/ruff check --fix $(CODE)
+	@cd protos && ../$(BIN)/buf format --write
+
+proto: $(VENV)/.ready ## Generate the stubs into the client package
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/generate_stubs.py
+
+lock: ## Lock the dependencies anew (needs uv)
+	@requirements/lock.sh
+
+clean: ## Remove everything that was made here
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+
+$(VENV)/.created: tools/find_python.sh
+	@python="$${PYTHON:-$$(sh tools/find_python.sh)}" && [ -n "$$python" ] && \
+	  echo "creating $(VENV) with $$python" && "$$python" -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created requirements/build.txt requirements/runtime.txt pyproject.toml clients/python/pyproject.toml
+	@echo "installing the locked dependencies"
+	@$(PIP) --require-hashes -r requirements/build.txt -r requirements/runtime.txt
+	@$(PIP) --no-deps --no-build-isolation -e clients/python -e .
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.installed requirements/check.txt requirements/test.txt
+	@echo "installing the locked tools of checks and tests"
+	@$(PIP) --require-hashes -r requirements/check.txt -r requirements/test.txt
+	@touch $@
+
+build/servers/.ready: $(VENV)/.ready tools/fetch_test_servers.py
+	@$(BIN)/python tools/fetch_test_servers.py
+	@mkdir -p build/servers && touch $@
