@@ -91,7 +91,7 @@ RateField: TypeAlias = Annotated[
 """A rate, written `50/s`."""
 
 
-def parse_backoff(text: str) -> Backoff:
+def _parse_backoff(text: str) -> Backoff:
     """Reads `200ms..5s` or `200ms..5s full-jitter`; ValueError says what is expected."""
     base, dots, cap = text.removesuffix(" full-jitter").partition("..")
     if not dots:
@@ -108,7 +108,7 @@ def _format_backoff(backoff: Backoff) -> str:
 
 BackoffField: TypeAlias = Annotated[
     Backoff,
-    _from_text(parse_backoff),
+    _from_text(_parse_backoff),
     PlainSerializer(_format_backoff),
     _text_schema(r"^[0-9.]+(ms|s|m|h|d)\.\.[0-9.]+(ms|s|m|h|d)( full-jitter)?$", "200ms..5s"),
 ]
