@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -15,11 +16,14 @@ from ipaddress import (
 )
 
 from interlaced.core.failure import Failure, Reason
+from interlaced.core.ports import Resolve
 
 __all__ = ["EgressGuard", "resolve", "resolver_of"]
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+
+_HOST = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 
 _METADATA = tuple(
     ip_network(text)
@@ -44,41 +48,45 @@ _METADATA = tuple(
 _NOT_PUBLIC = tuple(
     ip_network(text)
     for text in (
-        "192.88.99.0/24",  # 6to4 relays, deprecated, ends at whoever announces it
-        "192.0.0.0/24",
+        "0.0.0.0/8",
         "100.64.0.0/10",
-        "fec0::/10",  # site-local, deprecated
-        "2002::/16",  # 6to4: only by what it embeds, below
+        "192.0.0.0/24",
+        "192.88.99.0/24",  # 6to4 relays, deprecated, end at whoever announces them
+        "::/96",  # ::a.b.c.d, deprecated
+        "64:ff9b:1::/48",  # a network's own NAT64
         "2001::/23",  # Teredo, ORCHID, benchmarking
-        "64:ff9b:1::/48",  # local NAT64
-        "5f00::/16",
+        "2001:db8::/32",
         "3fff::/20",
+        "5f00::/16",
+        "fec0::/10",  # site-local, deprecated
     )
 )
 """Refused whatever the standard library of this Python version thinks of them."""
 
 _NAT64 = ip_network("64:ff9b::/96")
+_ISATAP = (0x00005EFE, 0x02005EFE)
 _MESSAGE = "The connector may not reach this address."
 
 
 class EgressGuard:
     """Tells which numeric addresses a connector may connect to: public ones, and its allowances.
 
-    An allowance is a CIDR (`10.0.0.0/8`), an address, or an exact host name. A host name lets its
-    own private addresses through, but never those of metadata services.
+    An allowance is a CIDR (`10.0.0.0/8`), an address, or an exact host name. Only a CIDR lets the
+    addresses of metadata services through: a name or a bare address never does.
     """
 
     def __init__(self, allow: Sequence[str] = ()) -> None:
         self._hosts: set[str] = set()
+        self._exact: list[Network] = []
         self._networks: list[Network] = []
         for text in allow:
             self._add(text)
 
     def _add(self, text: str) -> None:
         try:
-            self._networks.append(ip_network(text))
+            (self._networks if "/" in text else self._exact).append(ip_network(text))
         except ValueError:
-            if not text or "/" in text or "*" in text or ":" in text:
+            if not _HOST.fullmatch(text):
                 raise ValueError(
                     "an allowance is an exact host name, an address or a CIDR"
                 ) from None
@@ -96,15 +104,19 @@ class EgressGuard:
             number = ip_address(address.partition("%")[0])
         except ValueError:
             return False
-        inner = _embedded(number)
-        reached = (number,) if inner is None else (number, inner)
-        if any(_is_inside(each, self._networks) for each in reached):
+        target = _embedded(number) or number
+        if _is_inside(target, self._networks):
             return True
-        if any(_is_inside(each, _METADATA) for each in reached):
+        if _is_inside(target, _METADATA):
             return False
-        if host and _host_name(host) in self._hosts:
-            return True
-        return _is_public(inner if inner is not None else number)
+        is_named = bool(host) and _host_name(host) in self._hosts
+        return (
+            is_named
+            or _is_inside(number, self._networks)
+            or _is_inside(target, self._exact)
+            or _is_inside(number, self._exact)
+            or _is_public(target)
+        )
 
 
 def _host_name(text: str) -> str:
@@ -118,7 +130,7 @@ def _embedded(number: Address) -> IPv4Address | None:
     if number.ipv4_mapped or number.sixtofour:
         return number.ipv4_mapped or number.sixtofour
     value = int(number)
-    if number in _NAT64 or 1 < value < 1 << 32:  # the deprecated ::a.b.c.d too
+    if number in _NAT64 or (value >> 32) & 0xFFFFFFFF in _ISATAP:
         return IPv4Address(value & 0xFFFFFFFF)
     return None
 
@@ -133,11 +145,7 @@ def _is_public(number: Address) -> bool:
         and not number.is_multicast
         and not number.is_reserved
         and not _is_inside(number, _NOT_PUBLIC)
-        and not _is_inside(number, _METADATA)
     )
-
-
-Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
@@ -147,7 +155,7 @@ async def resolve(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def resolver_of(guard: EgressGuard, lookup: Resolver = resolve) -> Resolver:
+def resolver_of(guard: EgressGuard, lookup: Resolve = resolve) -> Resolve:
     """Returns a resolver that raises EGRESS_DENIED unless *every* address of a name is permitted:
     a name with one private address among its own is not to be trusted with the choice."""
 

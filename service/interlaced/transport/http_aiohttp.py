@@ -1,0 +1,266 @@
+"""The transport port on aiohttp, with everything that aiohttp would do by itself switched off."""
+
+from __future__ import annotations
+
+import io
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from multidict import CIMultiDict
+from yarl import URL
+
+from interlaced.core.clock import TimeLimit
+from interlaced.core.failure import Failure, Reached, Reason
+from interlaced.core.model import Effort
+from interlaced.core.ports import Clock, Resolve
+from interlaced.transport.decoding import ACCEPT_ENCODING, body_for, too_large
+from interlaced.transport.egress import EgressGuard, resolve, resolver_of
+from interlaced.transport.headers import check_header, is_name
+from interlaced.transport.http import HttpRequest, HttpResponse, HttpSettings, Prepared
+from interlaced.transport.http_errors import EgressRefusedError, is_settled, translate
+from interlaced.transport.tls import client_context
+
+__all__ = ["AiohttpTransport"]
+
+_LARGE = 1024 * 1024
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+_OWN_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A request's method and its lasting headers."""
+
+    method: str
+    headers: CIMultiDict[str]
+
+
+class _Resolver(AbstractResolver):
+    """Resolves once per connection; what it returns is what is connected to."""
+
+    def __init__(self, lookup: Resolve) -> None:
+        self._lookup = lookup
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        addresses = await self._lookup(host, port)
+        if not addresses:
+            raise OSError("the name has no address")
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Has nothing to close."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A pool that bounds the connect by the Clock, and looks at a connection before reusing it."""
+
+    def __init__(self, clock: Clock, connect_timeout: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._house_clock = clock
+        self._connect_limit = connect_timeout
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> Any:
+        clock = self._house_clock
+        with TimeLimit(clock, clock.now() + self._connect_limit):
+            while True:
+                connection = await super().connect(req, traces, timeout)
+                protocol = connection.protocol
+                # aiohttp looks at this when a connection comes back, and not when it goes out
+                # again: bytes that came while it was idle would be the next caller's answer.
+                if protocol is not None and not protocol.should_close:
+                    return connection
+                connection.close()
+
+
+class _Once:
+    """The middleware of one request. An error leaves it as a Failure, which aiohttp does not know,
+    and so cannot answer with a replay: there is no other public way to switch that off."""
+
+    __slots__ = ("_effort",)
+
+    def __init__(self, effort: Effort) -> None:
+        self._effort = effort
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        try:
+            return await handler(request)
+        except (aiohttp.ClientError, OSError) as error:
+            raise translate(error, self._effort) from error
+
+
+async def _before_headers(_: object, context: SimpleNamespace, __: object) -> None:
+    """Is told by aiohttp just before the head is written."""
+    context.trace_request_ctx.reached = Reached.MAYBE
+
+
+class AiohttpTransport:
+    """One origin over aiohttp. Build it at load, use it on one loop, close it there.
+
+    `lookup` resolves names (the system's resolver by default). OSError and ValueError come from
+    settings that cannot work, such as a CA file that is missing.
+    """
+
+    def __init__(self, settings: HttpSettings, clock: Clock, *, lookup: Resolve = resolve) -> None:
+        origin = URL(settings.origin)
+        if origin.scheme not in {"http", "https"} or not origin.host or origin != origin.origin():
+            raise ValueError("the origin is http://HOST[:PORT] or https://HOST[:PORT]")
+        self._settings = settings
+        self._clock = clock
+        self._origin = str(origin).rstrip("/")
+        self._host = origin.host
+        self._guard = EgressGuard(settings.allow)
+        self._lookup = resolver_of(self._guard, lookup)
+        self._tls = client_context(settings.tls) if origin.scheme == "https" else False
+        self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
+
+    def prepare(self, method: str, headers: Sequence[tuple[str, str]]) -> Prepared:
+        for name, value in headers:
+            check_header(name, value)
+        ready = CIMultiDict(headers)
+        ready["Accept-Encoding"] = ACCEPT_ENCODING
+        ready.setdefault("User-Agent", "interlace")
+        return _Prepared(method.upper(), ready)
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        effort = request.effort
+        effort.reached = Reached.NOT_SENT
+        response = await self._begin(request)
+        try:
+            if is_settled(response.status):
+                effort.reached = Reached.REPLIED
+            body = await self._read(response, effort)
+        except BaseException:
+            response.close()  # drops the connection: nobody knows where in the answer it stands
+            raise
+        effort.reached = Reached.REPLIED
+        return HttpResponse(response.status, _headers(response), body)
+
+    async def close(self) -> None:
+        self._is_closed = True
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _begin(self, request: HttpRequest) -> aiohttp.ClientResponse:
+        """Sends the request and waits for the status line and the headers."""
+        prepared = request.prepared
+        assert isinstance(prepared, _Prepared)  # noqa: S101  # made by this very object
+        headers = prepared.headers
+        if request.headers:
+            headers = headers.copy()
+            headers.extend(request.headers)
+        session = self._session or self._open()
+        try:
+            return await session.request(
+                prepared.method,
+                URL(self._origin + request.target, encoded=True),
+                headers=headers,
+                data=_data(request.body),
+                allow_redirects=False,
+                middlewares=(_Once(request.effort),),
+                trace_request_ctx=request.effort,
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            raise translate(error, request.effort) from error
+
+    async def _read(self, response: aiohttp.ClientResponse, effort: Effort) -> bytes:
+        limit = self._settings.max_body
+        try:
+            _check_strictly(response)
+            if response.method != "HEAD" and (response.content_length or 0) > limit:
+                raise too_large(limit)
+            body = body_for(response.headers.get("Content-Encoding", ""), limit)
+            async for piece in response.content.iter_any():
+                body.feed(piece)
+            return body.finish()
+        except Failure as failure:
+            raise failure.but(reached=effort.reached) from failure.__cause__
+        except (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError) as error:
+            raise translate(error, effort) from error
+
+    def _open(self) -> aiohttp.ClientSession:
+        """Opens the session, since it must be made on the loop that it runs on."""
+        if self._is_closed:
+            raise Failure(Reason.DRAINING, "The connector is closed.")
+        settings = self._settings
+        connector = _Connector(
+            self._clock,
+            settings.connect_timeout,
+            limit=0,  # the bulkhead bounds: aiohttp's own queue has hung before (P19)
+            keepalive_timeout=settings.idle,
+            use_dns_cache=False,  # one look-up per connection, pinned to it
+            resolver=_Resolver(self._lookup),
+            socket_factory=self._socket,
+            ssl=self._tls,
+        )
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(_before_headers)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            timeout=_NO_TIMEOUT,
+            skip_auto_headers=_OWN_HEADERS,
+            trace_configs=[trace],
+        )
+        return self._session
+
+    def _socket(self, address: Any) -> socket.socket:
+        """Makes the socket for one address, once the guard has seen it; the address is numeric and
+        the one that is connected to, whatever spelling it came from."""
+        family, kind, protocol, _, place = address
+        if not self._guard.permits(str(place[0]), self._host):
+            raise EgressRefusedError
+        return socket.socket(family, kind, protocol)
+
+
+def _check_strictly(response: aiohttp.ClientResponse) -> None:
+    """Refuses what aiohttp's parser lets pass and another one on the way would read otherwise."""
+    version = response.version
+    coding = response.headers.getall("Transfer-Encoding", ())
+    is_odd = (
+        response.status < 200
+        or version is None
+        or version.major != 1
+        or (coding and [each.lower() for each in coding] != ["chunked"])
+        or not all(is_name(name) for name in response.headers)
+    )
+    if is_odd:
+        raise Failure(Reason.UPSTREAM_MALFORMED, "The upstream's answer is not HTTP/1.1.")
+
+
+def _data(body: bytes | None) -> bytes | io.BytesIO | None:
+    """aiohttp writes up to 1 MiB at once and warns about more; a file it writes piece by piece."""
+    return io.BytesIO(body) if body is not None and len(body) > _LARGE else body
+
+
+def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in response.headers.items():
+        lower = name.lower()
+        headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
+    headers.pop("content-encoding", None)
+    return headers
