@@ -1,0 +1,294 @@
+"""Many calls under one deadline, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from interlaced.core.branches import Plan, Rule
+from interlaced.core.failure import Failure, Reached, Reason
+from interlaced.core.model import Argument, Call, Effort, Handler, Payload, Reply
+from interlaced.core.path import Path
+from interlaced.core.ports import Clock
+from interlaced.core.tasks import end_tasks
+
+__all__ = ["Decision", "Extract", "FanOut", "Outcome"]
+
+Extract: TypeAlias = Callable[[Payload, Sequence[Path]], Sequence[Argument | None]]
+"""Finds arguments in a reply's payload, None where a path leads to none; ValueError says that the
+payload cannot be looked into."""
+
+_MARGIN = 0.01
+_SAME_TIME = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a branch; `ended` is a time of the Clock."""
+
+    branch: str
+    result: Reply | Failure
+    effort: Effort
+    ended: float
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether it has a reply."""
+        return isinstance(self.result, Reply)
+
+
+class Decision(enum.StrEnum):
+    """How a fan-out ended."""
+
+    MET = "met"
+    NOT_MET = "not_met"
+    OUT_OF_TIME = "out_of_time"
+    """Not met, and time decided it."""
+
+
+class FanOut:
+    """Runs a plan: a task per branch, inside `async with`; after it no task of it is alive.
+
+    `next` yields every outcome as it lands. Once the policy is decided, what still runs is
+    cancelled, and its outcome says so. `deadline` is a time of the Clock; branches end a moment
+    before it, so that their own words are heard.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        clock: Clock,
+        call: Handler[Call, Reply],
+        extract: Extract,
+        deadline: float,
+    ) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._call = call
+        self._extract = extract
+        self._deadline = deadline
+        self._branch_deadline = deadline - min(_MARGIN, max(0.0, (deadline - clock.now()) / 20))
+        self._outcomes: list[Outcome | None] = [None] * len(plan.branches)
+        self._landed: deque[Outcome] = deque()
+        self._tasks: dict[int, asyncio.Task[Reply]] = {}
+        self._efforts: dict[int, Effort] = {}
+        self._missing = len(plan.branches)
+        self._news = asyncio.Event()
+        self.decision: Decision | None = None
+        self._is_time_up = False
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """One per branch, in the order of the request, once `next` has returned None."""
+        return tuple(outcome for outcome in self._outcomes if outcome is not None)
+
+    async def __aenter__(self) -> Self:
+        self._timer = self._clock.call_at(self._deadline, self._run_out)
+        for place, sources in enumerate(self._plan.sources):
+            if not sources:
+                self._start(place, self._plan.branches[place].call)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.decision is None:
+            # The caller left; decided first, so that nothing that lands starts another branch.
+            self._close(Decision.NOT_MET)
+        await end_tasks(tuple(self._tasks.values()))
+
+    async def next(self) -> Outcome | None:
+        """Returns the next outcome in the order in which they land, None behind the last."""
+        while not self._landed:
+            if self._missing == 0:
+                return None
+            self._news.clear()
+            await self._news.wait()
+        return self._landed.popleft()
+
+    async def finish(self) -> tuple[Outcome, ...]:
+        """Waits for all outcomes and returns them in the order of the request."""
+        while await self.next() is not None:
+            pass
+        return self.outcomes
+
+    def _start(self, place: int, call: Call) -> None:
+        now = self._clock.now()
+        effort = replace(call.effort, started=now)
+        call = replace(call, deadline=min(call.deadline, self._branch_deadline), effort=effort)
+        self._efforts[place] = effort
+        task = asyncio.ensure_future(self._perform(call))
+        self._tasks[place] = task
+        task.add_done_callback(lambda done: self._finished(place, done))
+
+    async def _perform(self, call: Call) -> Reply:
+        return await self._call(call)
+
+    def _finished(self, place: int, task: asyncio.Task[Reply]) -> None:
+        """Settles a branch here, not in its body: one that is cancelled early never enters that."""
+        self._tasks.pop(place, None)
+        self._land(place, self._result_of(place, task))
+
+    def _result_of(self, place: int, task: asyncio.Task[Reply]) -> Reply | Failure:
+        effort = self._efforts[place]
+        if task.cancelled():
+            return self._cut_off(effort)
+        error = task.exception()
+        if error is None:
+            return task.result()
+        if isinstance(error, Failure):
+            return error
+        failure = Failure(Reason.INTERNAL_ERROR, "an internal error; the log has the details")
+        failure.__cause__ = error
+        return failure
+
+    def _cut_off(self, effort: Effort) -> Failure:
+        """Why a branch did not get to its end."""
+        if self._is_time_up and effort.is_attempting:
+            return Failure(
+                Reason.UPSTREAM_TIMEOUT, "the upstream used the time up", reached=effort.reached
+            )
+        if self._is_time_up:
+            return Failure(Reason.DEADLINE_SPENT, "the time was up before the call was done")
+        return Failure(
+            Reason.CALLER_CANCELLED,
+            "cancelled: the policy was decided without this branch",
+            reached=effort.reached,
+            decided="policy",
+        )
+
+    def _land(self, place: int, result: Reply | Failure) -> None:
+        """Records an outcome and everything that follows from it."""
+        work = deque([(place, result)])
+        while work:
+            place, result = work.popleft()
+            if self._outcomes[place] is not None:
+                continue
+            self._record(place, result)
+            if self.decision is None:
+                for dependent in self._plan.dependents[place]:
+                    failure = self._advance(dependent)
+                    if failure is not None:
+                        work.append((dependent, failure))
+        self._decide()
+        self._news.set()
+
+    def _record(self, place: int, result: Reply | Failure) -> None:
+        branch = self._plan.branches[place]
+        now = self._clock.now()
+        effort = self._efforts.get(place) or replace(branch.call.effort, started=now)
+        if isinstance(result, Failure) and not result.operation:
+            name = f"{branch.call.connector}.{branch.call.operation}"
+            result = result.but(operation=name, attempts=str(effort.attempts))
+        outcome = Outcome(branch.name, result, effort, now)
+        self._outcomes[place] = outcome
+        self._landed.append(outcome)
+        self._missing -= 1
+
+    def _advance(self, place: int) -> Failure | None:
+        """Starts a dependent branch if all it waits for is there; returns why it never can."""
+        arguments: dict[str, Argument] = {}
+        for source in sorted(self._plan.sources[place]):
+            outcome = self._outcomes[source]
+            if outcome is None:
+                return None
+            if isinstance(outcome.result, Failure):
+                return _dependency_failed(
+                    "a branch that this one takes arguments from failed", outcome
+                )
+            found = self._arguments(place, outcome, outcome.result)
+            if found is None:
+                return _dependency_failed("the other branch's reply lacks the argument", outcome)
+            arguments |= found
+        call = self._plan.branches[place].call
+        self._start(place, replace(call, parameters={**call.parameters, **arguments}))
+        return None
+
+    def _arguments(self, place: int, source: Outcome, reply: Reply) -> dict[str, Argument] | None:
+        wanted = [
+            argument
+            for argument in self._plan.branches[place].arguments_from
+            if argument.branch == source.branch
+        ]
+        try:
+            found = self._extract(reply.payload, [argument.path for argument in wanted])
+        except ValueError:
+            return None
+        arguments: dict[str, Argument] = {}
+        for argument, value in zip(wanted, found, strict=True):
+            if value is None:
+                return None
+            arguments[argument.parameter] = value
+        return arguments
+
+    def _decide(self) -> None:
+        """Decides as early as the outcomes allow, and ends what is then in vain."""
+        if self.decision is not None:
+            return
+        if self._is_unmeetable():
+            # A branch that ended with the common time was beaten by time, whatever it says.
+            in_time = self._clock.now() < self._branch_deadline - _SAME_TIME
+            self._close(Decision.NOT_MET if in_time else Decision.OUT_OF_TIME)
+        elif self._is_met():
+            self._close(Decision.MET)
+
+    def _is_unmeetable(self) -> bool:
+        plan = self._plan
+        if any(self._has_failed(place) for place in plan.required):
+            return True
+        alive = sum(1 for place in plan.counted if not self._has_failed(place))
+        return alive < plan.needed
+
+    def _is_met(self) -> bool:
+        if self._missing == 0:
+            return True
+        plan = self._plan
+        if plan.policy.rule is Rule.BEST_EFFORT:
+            return False
+        succeeded = sum(1 for place in plan.counted if self._has_succeeded(place))
+        return succeeded >= plan.needed and self._has_all_required()
+
+    def _has_failed(self, place: int) -> bool:
+        outcome = self._outcomes[place]
+        return outcome is not None and not outcome.is_ok
+
+    def _has_succeeded(self, place: int) -> bool:
+        outcome = self._outcomes[place]
+        return outcome is not None and outcome.is_ok
+
+    def _has_all_required(self) -> bool:
+        return all(self._has_succeeded(place) for place in self._plan.required)
+
+    def _run_out(self) -> None:
+        """The time is up."""
+        if self.decision is not None:
+            return
+        self._is_time_up = True
+        is_met = self._plan.policy.rule is Rule.BEST_EFFORT and self._has_all_required()
+        self._close(Decision.MET if is_met else Decision.OUT_OF_TIME)
+
+    def _close(self, decision: Decision) -> None:
+        """Cancels what runs, and lands what never began."""
+        self.decision = decision
+        self._timer.cancel()
+        for place in range(len(self._outcomes)):
+            if self._outcomes[place] is None and place not in self._tasks:
+                self._record(place, self._cut_off(Effort(self._clock.now())))
+        for task in self._tasks.values():
+            task.cancel()
+        self._news.set()
+
+
+def _dependency_failed(message: str, source: Outcome) -> Failure:
+    return Failure(
+        Reason.DEPENDENCY_FAILED, message, reached=Reached.NOT_SENT, branch=source.branch
+    )
