@@ -132,7 +132,11 @@ class _SecretSchema:
         )
 
 
-SecretField: TypeAlias = Annotated[Secret, _SecretSchema, WithJsonSchema({"type": "string"})]
+SecretField: TypeAlias = Annotated[
+    Secret,
+    _SecretSchema,
+    WithJsonSchema({"type": "string", "format": "password", "writeOnly": True}),
+]
 """A secret text, best written `${env:NAME}`, `${file:PATH}` or `${secret:PATH#KEY}`."""
 
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]

@@ -1,0 +1,218 @@
+"""The configuration that is served: swapped whole, or kept when the new one is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from interlaced.core.model import Handler, RequestT, ResultT
+from interlaced.core.ports import Clock
+from interlaced.core.clock import TimeLimit
+from interlaced.manifest.build import Built, Generation
+from interlaced.manifest.load import Manifests
+from interlaced.manifest.problem import ManifestError, Problem
+from interlaced.telemetry.log import log
+
+__all__ = ["LiveConfiguration", "Reload", "ReloadResult", "Tally"]
+
+
+class Tally:
+    """Counts what is under way on one connector, so that it is closed only when nothing is."""
+
+    __slots__ = ("_idle", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._idle: asyncio.Event | None = None
+
+    def wrap(self, handler: Handler[RequestT, ResultT]) -> Handler[RequestT, ResultT]:
+        """Returns `handler`, counted."""
+
+        async def run(request: RequestT) -> ResultT:
+            self.count += 1
+            try:
+                return await handler(request)
+            finally:
+                self.count -= 1
+                if self.count == 0 and self._idle is not None:
+                    self._idle.set()
+
+        return run
+
+    async def wait_idle(self) -> None:
+        """Waits until nothing is under way."""
+        while self.count:
+            self._idle = asyncio.Event()
+            await self._idle.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A connector with its counter and its counted handlers."""
+
+    built: Built
+    tally: Tally
+    calls: Mapping[str, Handler]  # type: ignore[type-arg]  # routes of one connector, by operation
+    sinks: Mapping[str, Handler]  # type: ignore[type-arg]  # the same, by sink
+
+
+class ReloadResult(enum.StrEnum):
+    """How a reload ended."""
+
+    OK = "ok"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """What a reload did; `problems` says why it was refused."""
+
+    result: ReloadResult
+    config_hash: str
+    problems: tuple[Problem, ...] = ()
+
+
+Serve: TypeAlias = Callable[[Generation, "LiveConfiguration"], Awaitable[None]]
+"""Puts a generation into service: dispatch, feeds, catalog, health."""
+
+
+class LiveConfiguration:
+    """Reads, builds, swaps, and drains what was replaced.
+
+    `read` returns the manifests or raises ManifestError; it runs in a thread. `build` makes a
+    Generation and reuses what did not change. `serve` swaps it in. A replaced connector is closed
+    once its calls have ended, at the latest after `drain` seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        read: Callable[[], Manifests],
+        build: Callable[[Manifests, Generation | None], Generation],
+        serve: Serve,
+        clock: Clock,
+        drain: float,
+    ) -> None:
+        self._read = read
+        self._build = build
+        self._serve = serve
+        self._clock = clock
+        self._drain = drain
+        self._served: dict[str, _Served] = {}
+        self._generation: Generation | None = None
+        self._lock = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def generation(self) -> Generation:
+        """What is served now."""
+        if self._generation is None:
+            raise RuntimeError("nothing is served yet")
+        return self._generation
+
+    def routes(self) -> dict[tuple[str, str], Handler]:  # type: ignore[type-arg]  # of calls
+        """The counted handlers of every operation, by (connector, operation)."""
+        return {
+            (connector, operation): handler
+            for connector, served in self._served.items()
+            for operation, handler in served.calls.items()
+        }
+
+    def sinks(self) -> dict[str, Handler]:  # type: ignore[type-arg]  # of publications
+        """The counted handlers of every sink, by `CONNECTOR.SINK`."""
+        return {
+            f"{connector}.{sink}": handler
+            for connector, served in self._served.items()
+            for sink, handler in served.sinks.items()
+        }
+
+    async def start(self) -> None:
+        """Serves the first configuration; raises ManifestError if it is wrong."""
+        await self._swap(await self._build_next())
+
+    async def reload(self) -> Reload:
+        """Serves the new configuration, or keeps the old one and says why. Reloads queue."""
+        async with self._lock:
+            before = self.generation.catalog.config_hash
+            try:
+                following = await self._build_next()
+            except ManifestError as error:
+                log.error("config.refused", config_hash=before, problems=len(error.problems))
+                return Reload(ReloadResult.REFUSED, before, error.problems)
+            after = following.catalog.config_hash
+            if after == before:
+                return Reload(ReloadResult.UNCHANGED, before)
+            await self._swap(following)
+            log.info("config.reloaded", config_hash=after, replaced_hash=before)
+            return Reload(ReloadResult.OK, after)
+
+    async def close(self) -> None:
+        """Closes every connector, replaced ones included, without waiting for their calls."""
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        for served in self._served.values():
+            await served.built.connector.close()
+        self._served = {}
+
+    async def _build_next(self) -> Generation:
+        """Reads in a thread, so that the loop goes on, and builds."""
+        manifests = await asyncio.to_thread(self._read)
+        return self._build(manifests, self._generation)
+
+    async def _swap(self, following: Generation) -> None:
+        """Opens what is new, puts it into service, and drains what was replaced."""
+        before = self._served
+        opened: list[Built] = []
+        try:
+            for built in following.built.values():
+                if not self._is_served(built):
+                    opened.append(built)
+                    await built.connector.open()
+        except BaseException:
+            for built in opened:
+                await built.connector.close()
+            raise
+        self._served = {
+            name: before[name] if self._is_served(built) else _count(built)
+            for name, built in following.built.items()
+        }
+        self._generation = following
+        await self._serve(following, self)
+        for name, served in before.items():
+            if self._served.get(name) is not served:
+                self._close_later(served)
+
+    def _is_served(self, built: Built) -> bool:
+        """Whether this very connector is served already."""
+        served = self._served.get(built.name)
+        return served is not None and served.built is built
+
+    def _close_later(self, served: _Served) -> None:
+        task = asyncio.create_task(self._close_when_idle(served))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _close_when_idle(self, served: _Served) -> None:
+        try:
+            with TimeLimit(self._clock, self._clock.now() + self._drain):
+                await served.tally.wait_idle()
+        except TimeoutError:
+            log.warning("config.drain_cut", connector=served.built.name, calls=served.tally.count)
+        finally:
+            await served.built.connector.close()
+
+
+def _count(built: Built) -> _Served:
+    """Wraps a connector's handlers with a counter of its own."""
+    tally = Tally()
+    return _Served(
+        built,
+        tally,
+        {name: tally.wrap(handler) for name, handler in built.calls.items()},
+        {name: tally.wrap(handler) for name, handler in built.sinks.items()},
+    )
