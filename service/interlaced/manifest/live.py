@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from interlaced.core.model import Handler, RequestT, ResultT
-from interlaced.core.ports import Clock
 from interlaced.core.clock import TimeLimit
+from interlaced.core.model import Call, Confirmation, Handler, Publication, Reply, RequestT, ResultT
+from interlaced.core.ports import Clock
 from interlaced.manifest.build import Built, Generation
 from interlaced.manifest.load import Manifests
 from interlaced.manifest.problem import ManifestError, Problem
@@ -55,8 +55,8 @@ class _Served:
 
     built: Built
     tally: Tally
-    calls: Mapping[str, Handler]  # type: ignore[type-arg]  # routes of one connector, by operation
-    sinks: Mapping[str, Handler]  # type: ignore[type-arg]  # the same, by sink
+    calls: Mapping[str, Handler[Call, Reply]]
+    sinks: Mapping[str, Handler[Publication, Sequence[Confirmation]]]
 
 
 class ReloadResult(enum.StrEnum):
@@ -114,7 +114,7 @@ class LiveConfiguration:
             raise RuntimeError("nothing is served yet")
         return self._generation
 
-    def routes(self) -> dict[tuple[str, str], Handler]:  # type: ignore[type-arg]  # of calls
+    def routes(self) -> dict[tuple[str, str], Handler[Call, Reply]]:
         """The counted handlers of every operation, by (connector, operation)."""
         return {
             (connector, operation): handler
@@ -122,7 +122,7 @@ class LiveConfiguration:
             for operation, handler in served.calls.items()
         }
 
-    def sinks(self) -> dict[str, Handler]:  # type: ignore[type-arg]  # of publications
+    def sinks(self) -> dict[str, Handler[Publication, Sequence[Confirmation]]]:
         """The counted handlers of every sink, by `CONNECTOR.SINK`."""
         return {
             f"{connector}.{sink}": handler

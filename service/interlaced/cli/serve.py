@@ -1,0 +1,257 @@
+"""The verbs that run a server or act on one: `dev`, `serve`, `reload`, `chaos`, `version`."""
+
+import json
+import os
+import platform
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from interlaced import __version__
+from interlaced.cli.output import Exit, Style, fail, print_json, say, show
+from interlaced.core.secret import Secret
+from interlaced.settings import Ingress, Settings, SettingsError
+
+__all__ = ["register"]
+
+_ADMIN = "http://127.0.0.1:7072"
+
+ConfigOption = Annotated[
+    list[Path], typer.Option("--config", "-c", help="A manifest, or a directory of them.")
+]
+AdminOption = Annotated[
+    str, typer.Option(help="The admin listener of the server.", envvar="INTERLACE_ADMIN")
+]
+PortsFileOption = Annotated[
+    Path | None, typer.Option(help="Write the bound addresses to this file, as JSON.")
+]
+LogOption = Annotated[
+    str, typer.Option(help="auto, json or console; auto is console on a terminal.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verbs."""
+    app.command("dev")(dev)
+    app.command("serve")(serve)
+    app.command("reload")(reload)
+    app.command("chaos")(chaos)
+    app.command("version")(version)
+
+
+def dev(
+    *,
+    port: Annotated[int, typer.Option(help="The gRPC port; 0 takes a free one.")] = 7070,
+    admin_port: Annotated[int, typer.Option(help="The admin port; 0 takes a free one.")] = 7072,
+    config: ConfigOption = [],  # noqa: B006  # typer copies it
+    ports_file: PortsFileOption = None,
+    log_format: LogOption = "auto",
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "warning",
+) -> None:
+    """Run the server with fake upstreams: no account, network, container or file needed.
+
+    Example: interlace dev, then in another terminal interlace call shop.ListProducts
+    """
+    from interlaced.dev.run import DevOptions, run_dev
+    from interlaced.telemetry import log
+
+    log.configure(style=_log_style(log_format), level=log_level)
+    _run(run_dev, DevOptions(port, admin_port, tuple(config), ports_file))
+
+
+def serve(
+    *,
+    config: ConfigOption,
+    host: Annotated[str, typer.Option(help="Where gRPC listens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The gRPC port; 0 takes a free one.")] = 7070,
+    admin_port: Annotated[int, typer.Option(help="The admin port; 0 takes a free one.")] = 7072,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain, PEM.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Private key, PEM.")] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(help="Callers must show a certificate of this CA, PEM.")
+    ] = None,
+    api_keys: Annotated[
+        Path | None, typer.Option(help="Callers must show one of the keys in this file.")
+    ] = None,
+    cursor_keys: Annotated[
+        Path | None, typer.Option(help="Keys of cursors, one a line, the signing one first.")
+    ] = None,
+    secrets: Annotated[
+        Path | None,
+        typer.Option(help="Where ${secret:path#key} looks.", envvar="INTERLACE_SECRETS"),
+    ] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="No TLS beyond loopback.")] = False,
+    reflection: Annotated[bool, typer.Option(help="Serve reflection on the gRPC port.")] = False,
+    drain: Annotated[float, typer.Option(help="The most seconds that a shutdown takes.")] = 20.0,
+    ports_file: PortsFileOption = None,
+    log_format: LogOption = "auto",
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Serve the connectors of your manifests.
+
+    Example: interlace serve --config ./connectors
+    """
+    from interlaced.app import serve_forever
+    from interlaced.telemetry import log
+
+    log.configure(style=_log_style(log_format), level=log_level)
+    ingress = Ingress(
+        host=host,
+        port=port,
+        certificate=tls_cert,
+        private_key=tls_key,
+        client_ca=tls_client_ca,
+        api_keys=_read_keys(api_keys),
+        is_insecure=insecure,
+    )
+    settings = Settings(
+        config=tuple(config),
+        ingress=ingress,
+        admin_port=admin_port,
+        has_reflection=reflection,
+        cursor_keys=_read_keys(cursor_keys),
+        secrets_folder=secrets,
+        drain_limit=drain,
+    )
+    _run(serve_forever, settings, ports_file)
+
+
+def reload(
+    *, admin: AdminOption = _ADMIN, output: Annotated[Style, typer.Option("--format")] = Style.TEXT
+) -> None:
+    """Make a running server read its manifests again; a bad file keeps the old ones serving."""
+    answer = post_action(admin, "reload", {})
+    if output is Style.JSON:
+        print_json(answer)
+    elif answer["result"] == "refused":
+        for problem in answer["problems"]:
+            say(problem)
+    else:
+        show(f"{answer['result']}: configuration {answer['config_hash']}")
+    if answer["result"] == "refused":
+        fail("the new configuration is refused; the old one goes on serving", Exit.CONFIG_INVALID)
+
+
+def chaos(
+    upstream: Annotated[
+        str, typer.Argument(help="A fake upstream of `interlace dev`: shop, ticker.")
+    ],
+    *,
+    rate: Annotated[str, typer.Option("--fail", help="Share of requests that fail: 60%.")] = "",
+    status: Annotated[int, typer.Option(help="The status of the failing ones.")] = 0,
+    retry_after: Annotated[str, typer.Option(help="Send Retry-After: 2s.")] = "",
+    latency: Annotated[str, typer.Option(help="Wait before every answer: 300ms.")] = "",
+    stall: Annotated[str, typer.Option(help="Send nothing for so long: 2s.")] = "",
+    drop: Annotated[int, typer.Option(help="Drop so many messages of the ticker.")] = 0,
+    reorder: Annotated[int, typer.Option(help="Reorder so many messages of the ticker.")] = 0,
+    reset: Annotated[bool, typer.Option("--reset", help="Reset connections.")] = False,
+    duration: Annotated[str, typer.Option("--for", help="Heal by itself after: 10s.")] = "",
+    clear: Annotated[bool, typer.Option("--clear", help="Heal now.")] = False,
+    admin: AdminOption = _ADMIN,
+) -> None:
+    """Make a fake upstream of `interlace dev` misbehave.
+
+    Example: interlace chaos shop --fail 60%
+    """
+    wish: dict[str, object] = {
+        "fail": rate,
+        "status": status,
+        "retry_after": retry_after,
+        "latency": latency,
+        "stall": stall,
+        "drop": drop,
+        "reorder": reorder,
+        "reset": reset,
+        "for": duration,
+        "clear": clear,
+    }
+    body = {"upstream": upstream} | {name: value for name, value in wish.items() if value}
+    print_json(post_action(admin, "chaos", body))
+
+
+def version(*, output: Annotated[Style, typer.Option("--format")] = Style.TEXT) -> None:
+    """Print the versions of what matters."""
+    from importlib.metadata import version as version_of
+
+    versions = {"interlace": __version__, "python": platform.python_version()}
+    versions |= {name: version_of(name) for name in ("grpcio", "protobuf", "aiohttp", "uvloop")}
+    if output is Style.JSON:
+        print_json(versions)
+        return
+    for name, number in versions.items():
+        show(f"{name} {number}")
+
+
+def post_action(admin: str, name: str, body: Mapping[str, object]) -> dict[str, Any]:
+    """Posts to the admin listener and returns its answer, or ends the command."""
+    if not admin.startswith(("http://", "https://")):
+        fail(f"--admin {admin} is no address; expected one such as {_ADMIN}", Exit.USAGE)
+    request = urllib.request.Request(  # noqa: S310  # the scheme is checked above
+        f"{admin}/{name}", data=json.dumps(body).encode(), method="POST"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  # as above
+            found: dict[str, Any] = json.load(answer)
+            return found
+    except urllib.error.HTTPError as error:
+        fail(_refusal(error))
+    except OSError:
+        fail(f"nothing answers at {admin}; is the server running?", Exit.UNREACHABLE)
+
+
+def _refusal(error: urllib.error.HTTPError) -> str:
+    """What the admin listener said, for people."""
+    if error.code == 404:
+        return "this server has no such action; `chaos` needs `interlace dev`"
+    try:
+        told = json.load(error)
+    except ValueError:
+        return f"the server answered {error.code}"
+    fields = "".join(f"; {name}: {text}" for name, text in told.get("fields", {}).items())
+    return f"{told.get('error', 'refused')}{fields}"
+
+
+def _read_keys(path: Path | None) -> tuple[Secret, ...]:
+    """Reads one key a line; empty lines and those with # are left out."""
+    if path is None:
+        return ()
+    try:
+        lines = [line.strip() for line in path.read_text().splitlines()]
+    except OSError:
+        fail(f"{path}: cannot be read", Exit.CONFIG_INVALID)
+    keys = tuple(Secret(line) for line in lines if line and not line.startswith("#"))
+    if not keys:
+        fail(f"{path}: holds no key", Exit.CONFIG_INVALID)
+    return keys
+
+
+def _log_style(wish: str) -> str:
+    """Resolves `auto`."""
+    if wish == "auto":
+        return "console" if os.isatty(2) else "json"
+    if wish not in ("json", "console"):
+        fail(f"--log-format {wish}: expected auto, json or console", Exit.USAGE)
+    return wish
+
+
+def _run(main: Any, *arguments: object) -> None:
+    """Runs a coroutine function on uvloop and maps what may go wrong at the start."""
+    import asyncio
+
+    import uvloop
+
+    from interlaced.manifest.problem import ManifestError, render
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main(*arguments))
+    except SettingsError as error:
+        fail(str(error), Exit.CONFIG_INVALID)
+    except ManifestError as error:
+        for problem in error.problems:
+            say(render(problem))
+        fail("the configuration is invalid", Exit.CONFIG_INVALID)
