@@ -19,6 +19,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from interlaced.core.clock import TimeLimit
 from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.ports import Clock, Resolve
+from interlaced.core.retry_after import retry_after_seconds
 from interlaced.transport.egress import EgressGuard, resolve, resolver_of
 
 __all__ = [
@@ -189,7 +190,7 @@ async def connect(settings: WebSocketSettings, clock: Clock) -> WebSocketConnect
             )
     except BaseException as error:
         await session.close()
-        failure = _translate(error)
+        failure = _translate(error, clock.wall())
         if failure is None:
             raise
         raise failure from error
@@ -270,12 +271,12 @@ class _Catch:
         return response
 
 
-def _translate(error: BaseException) -> Failure | None:
+def _translate(error: BaseException, wall: float) -> Failure | None:
     """Finds our word for what a connect raised; None for what is not about the connection."""
     if isinstance(error, Failure):
         return error
     if isinstance(error, aiohttp.WSServerHandshakeError):
-        return _refused(error)
+        return _refused(error, wall)
     for kinds, reason, message in _CONNECT_ERRORS:
         if isinstance(error, kinds):
             return Failure(reason, message)
@@ -318,8 +319,9 @@ _CONNECT_ERRORS: tuple[tuple[tuple[type[BaseException], ...], Reason, str], ...]
 """In this order, since some of these are subclasses of later ones."""
 
 
-def _refused(error: aiohttp.WSServerHandshakeError) -> Failure:
+def _refused(error: aiohttp.WSServerHandshakeError, wall: float) -> Failure:
     status = error.status
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     if status in _HANDSHAKE_STATUS:
         reason, message = _HANDSHAKE_STATUS[status]
     elif status < 400:
@@ -332,17 +334,9 @@ def _refused(error: aiohttp.WSServerHandshakeError) -> Failure:
         reason,
         message,
         reached=Reached.REPLIED,
-        retry_after=_retry_after(error),
+        retry_after=retry_after_seconds(headers, wall),
         upstream_status=str(status),
     )
-
-
-def _retry_after(error: aiohttp.WSServerHandshakeError) -> float | None:
-    """Reads Retry-After in seconds, clamped to an hour; a date is left to the back-off."""
-    text = error.headers.get("Retry-After", "") if error.headers else ""
-    if not (text.isascii() and text.isdigit()):
-        return None
-    return min(float(text), 3600.0)
 
 
 def _broken(error: aiohttp.WebSocketError) -> Failure:
