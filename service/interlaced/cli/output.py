@@ -1,4 +1,4 @@
-"""What the command prints, and how it ends: results to stdout, talk to stderr, stable exit codes."""
+"""What the command prints and how it ends: results to stdout, talk to stderr, stable codes."""
 
 from __future__ import annotations
 
