@@ -1,4 +1,4 @@
-"""When an upstream says to come back: `Retry-After` and the RateLimit fields, read without trust."""
+"""When an upstream says to come back: `Retry-After` and the RateLimit fields, not trusted."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _rate_limit(text: str | None) -> float | None:
     waits = []
     for item in text.split(","):
         fields = dict(_PARAMETER.findall(item))
-        if fields.get("r", "").strip("0") == "" and "r" in fields and "t" in fields:
+        if "t" in fields and int(fields.get("r", "1")) == 0:
             waits.append(float(fields["t"]))
     return max(waits, default=None)
 

@@ -1,0 +1,63 @@
+"""Admission: how many calls the whole process works on at once."""
+
+from __future__ import annotations
+
+from interlaced.core.failure import Failure, Reason
+from interlaced.core.model import Handler, RequestT, ResultT
+from interlaced.resilience.permits import Permits, QueueFull
+from interlaced.resilience.wiring import Wiring
+
+__all__ = ["Admission", "admit"]
+
+
+class Admission:
+    """The permits of the process; each branch of a fan-out takes one, being a call of its own.
+
+    Beyond `limit` a call waits in one of `queue` places, within its deadline; beyond those it is
+    shed at once with OVERLOADED, before any side effect, and told to come back in `retry_after`
+    seconds. With no places, which is the default, nothing ever waits here.
+    """
+
+    __slots__ = ("permits", "retry_after")
+
+    def __init__(self, limit: int, *, queue: int = 0, retry_after: float = 1.0) -> None:
+        if limit < 1 or queue < 0:
+            raise ValueError("admission needs at least one permit and no negative queue")
+        self.permits = Permits(limit, queue)
+        self.retry_after = retry_after
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls are being worked on."""
+        return self.permits.held
+
+    def failure(self) -> Failure:
+        """What a call that is shed is told."""
+        return Failure(
+            Reason.OVERLOADED,
+            "the service is working on as many calls as it admits",
+            retry_after=self.retry_after,
+            limit=str(self.permits.limit),
+        )
+
+
+def admit(
+    follow: Handler[RequestT, ResultT], wiring: Wiring, *, admission: Admission
+) -> Handler[RequestT, ResultT]:
+    """Lets a call in if the process has room, else raises OVERLOADED with `retry_after`."""
+    permits = admission.permits
+
+    async def run(request: RequestT) -> ResultT:
+        if not permits.try_take():
+            since = wiring.clock.now()
+            try:
+                await permits.take()
+            except QueueFull:
+                raise wiring.refused(request, "admission", admission.failure()) from None
+            wiring.waited(request, "admission", since)
+        try:
+            return await follow(request)
+        finally:
+            permits.give_back()
+
+    return run

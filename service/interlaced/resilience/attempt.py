@@ -1,0 +1,112 @@
+"""The attempt: counted, timed, cut off, and written into the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic
+
+from interlaced.core.clock import TimeLimit
+from interlaced.core.failure import Failure, Reached, Reason
+from interlaced.core.model import Handler, Request, RequestT, ResultT, Step
+from interlaced.resilience.breaker import Verdict
+from interlaced.resilience.deadline import deadline_failure
+from interlaced.resilience.wiring import Wiring
+
+__all__ = ["Reading", "attempt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[ResultT]):
+    """How policies read the results of one kind of request.
+
+    `status` and `size` (bytes) are for the ledger; `verdict` tells the breaker what a result says
+    about the upstream; `reached` is assumed until the transport says how far it got.
+    """
+
+    status: Callable[[ResultT], str]
+    size: Callable[[ResultT], int]
+    verdict: Callable[[ResultT], Verdict]
+    reached: Reached = Reached.NOT_SENT
+
+
+def attempt(
+    follow: Handler[RequestT, ResultT],
+    wiring: Wiring,
+    *,
+    timeout: float | None,
+    reading: Reading[ResultT],
+) -> Handler[RequestT, ResultT]:
+    """Makes one attempt of at most `timeout` seconds; raises UPSTREAM_TIMEOUT at their end.
+
+    A timer is only set where the deadline does not come first.
+    """
+    clock = wiring.clock
+
+    async def run(request: RequestT) -> ResultT:
+        effort = request.effort
+        effort.attempts += 1
+        effort.reached = reading.reached
+        effort.is_attempting = True
+        since = clock.now()
+        try:
+            if timeout is None or since + timeout >= request.deadline:
+                result = await follow(request)
+            else:
+                result = await _cut(follow, request, TimeLimit(clock, since + timeout))
+        except Failure as failure:
+            effort.is_attempting = False
+            _tell_failed(request, wiring, since, failure)
+            raise
+        except asyncio.CancelledError:
+            # It stays `is_attempting`: the deadline and the breaker want to know.
+            _tell_failed(request, wiring, since, _cancelled(request, clock.now()))
+            raise
+        effort.is_attempting = False
+        _tell_answered(request, wiring, since, reading, result)
+        return result
+
+    return run
+
+
+async def _cut(follow: Handler[RequestT, ResultT], request: RequestT, limit: TimeLimit) -> ResultT:
+    try:
+        with limit:
+            return await follow(request)
+    except TimeoutError as error:
+        if not limit.is_over:
+            raise
+        raise Failure(
+            Reason.UPSTREAM_TIMEOUT,
+            "the upstream did not answer within the attempt's time",
+            reached=request.effort.reached,
+        ) from error
+
+
+def _cancelled(request: Request, now: float) -> Failure:
+    if now >= request.deadline:
+        return deadline_failure(request)
+    return Failure(Reason.CALLER_CANCELLED, "the caller gave up", reached=request.effort.reached)
+
+
+def _tell_failed(request: Request, wiring: Wiring, since: float, failure: Failure) -> None:
+    seconds = wiring.clock.now() - since
+    wiring.observer.attempted(seconds, failure)
+    effort = request.effort
+    if effort.ledger is not None:
+        status = failure.context.get("upstream_status", "")
+        start = since - effort.started
+        effort.note(Step("attempt", start, seconds, failure.reason, status, effort.breaker))
+
+
+def _tell_answered(
+    request: Request, wiring: Wiring, since: float, reading: Reading[ResultT], result: ResultT
+) -> None:
+    seconds = wiring.clock.now() - since
+    wiring.observer.attempted(seconds, None)
+    effort = request.effort
+    if effort.ledger is not None:
+        status, size = reading.status(result), reading.size(result)
+        start = since - effort.started
+        effort.note(Step("attempt", start, seconds, "", status, effort.breaker, size))

@@ -1,0 +1,196 @@
+"""The circuit breaker: leaves an upstream alone that does not answer, and asks carefully later."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from interlaced.core.failure import Failure, Kind, Reached, Reason
+from interlaced.core.model import Handler, Request, RequestT, ResultT
+from interlaced.core.ports import Clock, ConnectorObserver
+from interlaced.resilience.window import Window
+from interlaced.resilience.wiring import Wiring
+
+__all__ = ["Breaker", "BreakerRules", "BreakerState", "Verdict", "break_circuit", "judge"]
+
+_COUNTED = frozenset({Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.PROTOCOL})
+_OURS = frozenset({Reason.DEADLINE_SPENT, Reason.BREAKER_OPEN, Reason.DRAINING})
+_IMPATIENT = 0.1
+"""A deadline that ran out sooner than this many seconds says more about the caller."""
+_PROBE_TAKES = 1.0
+"""When a caller that finds a probe under way is told to come back, in seconds, at the latest."""
+
+
+class BreakerState(enum.StrEnum):
+    """What the breaker does with calls."""
+
+    CLOSED = "closed"
+    """Lets them through."""
+    OPEN = "open"
+    """Refuses them at once."""
+    HALF_OPEN = "half_open"
+    """Lets only its probes through."""
+
+
+class Verdict(enum.Enum):
+    """What an attempt says about the health of the upstream."""
+
+    GOOD = "good"
+    BAD = "bad"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerRules:
+    """When it opens: `share` of at least `calls` failed within `window` seconds, or `consecutive`
+    in a row. How it closes: after `open` seconds, when `probes` probes went well."""
+
+    window: float
+    share: float
+    calls: int
+    consecutive: int
+    open: float
+    probes: int
+
+
+def judge(failure: Failure) -> Verdict:
+    """Tells what a failure says about the upstream: BAD if it was not able to answer properly,
+    GOOD if it answered, even with a no, NOTHING if the cause is on our side."""
+    if failure.kind in _COUNTED and failure.reason not in _OURS:
+        return Verdict.BAD
+    return Verdict.GOOD if failure.reached is Reached.REPLIED else Verdict.NOTHING
+
+
+class Breaker:
+    """The state shared by all callers of one upstream. It keeps no task and no timer."""
+
+    __slots__ = (
+        "_clock",
+        "_era",
+        "_good_probes",
+        "_in_a_row",
+        "_observer",
+        "_probe_at",
+        "_probing",
+        "_rules",
+        "_window",
+        "state",
+    )
+
+    def __init__(self, rules: BreakerRules, clock: Clock, observer: ConnectorObserver) -> None:
+        self._rules = rules
+        self._clock = clock
+        self._observer = observer
+        self._window = Window(rules.window)
+        self.state = BreakerState.CLOSED
+        self._era = 0
+        self._in_a_row = self._probing = self._good_probes = 0
+        self._probe_at = 0.0
+
+    def enter(self) -> int:
+        """Lets an attempt through and returns its ticket, which `leave` wants back; raises
+        BREAKER_OPEN, with the time to the next probe as `retry_after`."""
+        if self.state is BreakerState.CLOSED:
+            return self._era
+        if self.state is BreakerState.OPEN:
+            if self._clock.now() < self._probe_at:
+                raise self._failure(self._probe_at - self._clock.now())
+            self._become(BreakerState.HALF_OPEN, "time for a probe")
+        if self._probing + self._good_probes >= self._rules.probes:
+            raise self._failure(min(_PROBE_TAKES, self._rules.open))
+        self._probing += 1
+        return self._era
+
+    def leave(self, ticket: int, verdict: Verdict) -> None:
+        """Takes what an attempt showed. One that began before the state changed last says nothing
+        about now and is ignored."""
+        if ticket != self._era:
+            return
+        if self.state is BreakerState.HALF_OPEN:
+            self._leave_probe(verdict)
+        elif verdict is not Verdict.NOTHING:
+            self._count(is_bad=verdict is Verdict.BAD)
+
+    def _leave_probe(self, verdict: Verdict) -> None:
+        self._probing -= 1
+        if verdict is Verdict.BAD:
+            self._trip("a probe failed")
+        elif verdict is Verdict.GOOD:
+            self._good_probes += 1
+            if self._good_probes >= self._rules.probes:
+                self._become(BreakerState.CLOSED, "the probes went well")
+
+    def _count(self, *, is_bad: bool) -> None:
+        window, rules = self._window, self._rules
+        window.add(self._clock.now(), total=1, marked=int(is_bad))
+        self._in_a_row = self._in_a_row + 1 if is_bad else 0
+        if not is_bad:
+            return
+        if self._in_a_row >= rules.consecutive:
+            self._trip(f"{self._in_a_row} failures in a row")
+        elif window.total >= rules.calls and window.marked >= rules.share * window.total:
+            self._trip(f"{window.marked} of {window.total} calls failed")
+
+    def _trip(self, cause: str) -> None:
+        self._probe_at = self._clock.now() + self._rules.open
+        self._become(BreakerState.OPEN, cause)
+
+    def _become(self, state: BreakerState, cause: str) -> None:
+        self.state = state
+        self._era += 1
+        self._in_a_row = self._probing = self._good_probes = 0
+        self._window.clear()
+        self._observer.breaker_changed(state.value, cause)
+
+    def _failure(self, retry_after: float) -> Failure:
+        return Failure(
+            Reason.BREAKER_OPEN,
+            "the upstream has failed too often and is left alone for now",
+            retry_after=retry_after,
+        )
+
+
+def break_circuit(
+    follow: Handler[RequestT, ResultT],
+    wiring: Wiring,
+    *,
+    breaker: Breaker,
+    judge_result: Callable[[ResultT], Verdict],
+) -> Handler[RequestT, ResultT]:
+    """Counts what every attempt shows; raises BREAKER_OPEN instead of asking a broken upstream."""
+    clock = wiring.clock
+
+    async def run(request: RequestT) -> ResultT:
+        request.effort.breaker = breaker.state.value
+        try:
+            ticket = breaker.enter()
+        except Failure as failure:
+            raise wiring.refused(request, "breaker", failure) from None
+        request.effort.breaker = breaker.state.value
+        since = clock.now()
+        verdict = Verdict.NOTHING
+        try:
+            result = await follow(request)
+        except Failure as failure:
+            verdict = judge(failure)
+            raise
+        except asyncio.CancelledError:
+            verdict = _judge_cancel(request, since, clock)
+            raise
+        else:
+            verdict = judge_result(result)
+            return result
+        finally:
+            breaker.leave(ticket, verdict)
+
+    return run
+
+
+def _judge_cancel(request: Request, since: float, clock: Clock) -> Verdict:
+    """Tells the deadline's cancel from a caller's: the first one is a timeout of the upstream,
+    unless it came so soon that no upstream could have answered."""
+    now = clock.now()
+    has_timed_out = request.effort.is_attempting and now >= request.deadline
+    return Verdict.BAD if has_timed_out and now - since >= _IMPATIENT else Verdict.NOTHING

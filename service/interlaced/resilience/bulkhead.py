@@ -1,0 +1,85 @@
+"""The bulkhead: how many attempts one connector has under way, and how many calls sleep."""
+
+from __future__ import annotations
+
+from interlaced.core.failure import Failure, Reason
+from interlaced.core.model import Handler, RequestT, ResultT
+from interlaced.core.ports import ConnectorObserver
+from interlaced.resilience.permits import Permits, QueueFull
+from interlaced.resilience.wiring import Wiring
+
+__all__ = ["Bulkhead", "Sleepers", "hold_bulkhead"]
+
+_COME_BACK = 1.0
+
+
+class Bulkhead:
+    """The places of one connector: `in_flight` attempts, and `queue` that wait for a place."""
+
+    __slots__ = ("observer", "permits")
+
+    def __init__(self, in_flight: int, queue: int, observer: ConnectorObserver) -> None:
+        self.permits = Permits(in_flight, queue)
+        self.observer = observer
+
+    def tell(self) -> None:
+        """Tells the observer how full it is."""
+        self.observer.bulkhead_changed(self.permits.held, self.permits.waiting)
+
+    def failure(self) -> Failure:
+        """What a call that finds no place is told."""
+        return Failure(
+            Reason.BULKHEAD_FULL,
+            "as many attempts as this connector allows are in flight and queued",
+            retry_after=_COME_BACK,
+            limit=str(self.permits.limit),
+        )
+
+
+class Sleepers:
+    """Bounds how many calls of a connector sleep before their next attempt.
+
+    A sleeping call holds no place of the bulkhead, so without this bound an outage could gather
+    any number of them.
+    """
+
+    __slots__ = ("count", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.count = 0
+
+    def try_enter(self) -> bool:
+        """Takes a place if there is one; `leave` must follow."""
+        if self.count >= self.limit:
+            return False
+        self.count += 1
+        return True
+
+    def leave(self) -> None:
+        """Frees the place."""
+        self.count -= 1
+
+
+def hold_bulkhead(
+    follow: Handler[RequestT, ResultT], wiring: Wiring, *, bulkhead: Bulkhead
+) -> Handler[RequestT, ResultT]:
+    """Runs an attempt in a place of the bulkhead; raises BULKHEAD_FULL if none is left."""
+    permits = bulkhead.permits
+
+    async def run(request: RequestT) -> ResultT:
+        if not permits.try_take():
+            since = wiring.clock.now()
+            try:
+                await permits.take()
+            except QueueFull:
+                raise wiring.refused(request, "bulkhead", bulkhead.failure()) from None
+            wiring.waited(request, "bulkhead", since)
+        bulkhead.tell()
+        try:
+            return await follow(request)
+        finally:
+            permits.give_back()
+            bulkhead.tell()
+
+    return run

@@ -1,0 +1,114 @@
+"""Retry: the only layer of the house that asks an upstream twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from interlaced.core.backoff import Backoff
+from interlaced.core.failure import Failure
+from interlaced.core.model import Handler, Request, RequestT, ResultT, Step
+from interlaced.resilience.budget import RetryBudget
+from interlaced.resilience.bulkhead import Sleepers
+from interlaced.resilience.pause import release_spread
+from interlaced.resilience.wiring import Wiring
+
+__all__ = ["RetryPlan", "once", "retry"]
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPlan:
+    """How often, after which waits, and out of whose budget. `max_wait` in seconds."""
+
+    attempts: int
+    backoff: Backoff
+    max_wait: float
+    budget: RetryBudget
+    sleepers: Sleepers
+
+
+def retry(
+    follow: Handler[RequestT, ResultT], wiring: Wiring, *, plan: RetryPlan
+) -> Handler[RequestT, ResultT]:
+    """Tries again while that can help, does no harm, fits the deadline and is in the budget.
+
+    What it raises in the end is final: a temporary failure becomes PERSISTENT, and a write that
+    may have been done becomes OUTCOME_UNKNOWN.
+    """
+    repeat = wiring.repeat
+
+    async def run(request: RequestT) -> ResultT:
+        plan.budget.add_call()
+        retries = 0
+        while True:
+            try:
+                return await follow(request)
+            except Failure as failure:
+                wait = _next_wait(request, failure, retries, wiring, plan)
+                if wait is None:
+                    final = repeat.as_final(request, failure)
+                    raise final from final.__cause__
+                await _sleep(request, failure, wait, wiring, plan)
+            retries += 1
+
+    return run
+
+
+def _next_wait(
+    request: Request,
+    failure: Failure,
+    retries: int,
+    wiring: Wiring,
+    plan: RetryPlan,
+) -> float | None:
+    """Returns how long to wait before the next attempt, in seconds, or None if there is none.
+
+    No wait is begun that could not be finished: one that the deadline would cut, or that the
+    upstream asks for beyond `max_wait`, ends the call at once, and the caller learns the wait.
+    """
+    if retries + 1 >= plan.attempts or not wiring.repeat.can_retry(request, failure):
+        return None
+    wait = plan.backoff.delay(retries, wiring.random)
+    asked = failure.retry_after or 0.0
+    room = request.deadline - wiring.clock.now()
+    if asked > plan.max_wait or max(asked, wait) >= room:
+        return None
+    if asked > 0:
+        spread = min(release_spread(asked), (room - asked) / 2)
+        wait = max(wait, asked + wiring.random.uniform(0.0, spread))
+    return wait if plan.budget.try_spend() else None
+
+
+async def _sleep(
+    request: Request,
+    failure: Failure,
+    wait: float,
+    wiring: Wiring,
+    plan: RetryPlan,
+) -> None:
+    """Sleeps before the next attempt, if there is room for one more sleeper."""
+    if not plan.sleepers.try_enter():
+        raise wiring.repeat.as_final(request, failure) from failure
+    since = wiring.clock.now()
+    wiring.observer.retry_scheduled(wait, failure)
+    try:
+        await wiring.clock.sleep(wait)
+    finally:
+        plan.sleepers.leave()
+    effort = request.effort
+    if effort.ledger is not None:
+        start = since - effort.started
+        effort.note(Step("retry", start, wiring.clock.now() - since, failure.reason.value))
+
+
+def once(follow: Handler[RequestT, ResultT], wiring: Wiring) -> Handler[RequestT, ResultT]:
+    """Stands where `retry` would, for what is never tried twice: it only tells an unknown outcome
+    from a known one, and leaves it to the caller to try again."""
+
+    async def run(request: RequestT) -> ResultT:
+        try:
+            return await follow(request)
+        except Failure as failure:
+            told = wiring.repeat.as_told(request, failure)
+            raise told from told.__cause__
+
+    return run

@@ -1,0 +1,203 @@
+"""The order of the policies, written once, and the state that the calls of a connector share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from interlaced.core.failure import Reached
+from interlaced.core.model import (
+    Call,
+    Confirmation,
+    Effect,
+    Handler,
+    Publication,
+    Reply,
+    RequestT,
+    ResultT,
+)
+from interlaced.core.ports import Operation, Sink, Tools
+from interlaced.resilience.admission import Admission, admit
+from interlaced.resilience.attempt import Reading, attempt
+from interlaced.resilience.breaker import (
+    Breaker,
+    BreakerRules,
+    BreakerState,
+    Verdict,
+    break_circuit,
+    judge,
+)
+from interlaced.resilience.budget import RetryBudget
+from interlaced.resilience.bulkhead import Bulkhead, Sleepers, hold_bulkhead
+from interlaced.resilience.config import BreakerConfig, PolicyConfig, RetryConfig
+from interlaced.resilience.deadline import deadline
+from interlaced.resilience.limiter import Bucket, limit_rate
+from interlaced.resilience.pause import Pause, learn_pause, respect_pause
+from interlaced.resilience.repeat import Repeat
+from interlaced.resilience.retry import RetryPlan, once, retry
+from interlaced.resilience.wiring import Wiring
+
+__all__ = ["ConnectorGuard", "compose", "compose_sink"]
+
+_SLEEPERS_WITHOUT_BULKHEAD = 1024
+
+
+class ConnectorGuard:
+    """What all calls of one connector share: breaker, bulkhead, rate limit, retry budget, and the
+    pause that its upstream asked for. Built from the connector's own policy, once."""
+
+    __slots__ = (
+        "breaker",
+        "bucket",
+        "budget",
+        "bulkhead",
+        "can_wait",
+        "name",
+        "pause",
+        "policy",
+        "sleepers",
+    )
+
+    def __init__(self, name: str, policy: PolicyConfig, tools: Tools) -> None:
+        observer = tools.observer.connector(name)
+        clock, bulkhead, limit = tools.clock, policy.bulkhead, policy.limit
+        self.name = name
+        self.policy = policy
+        self.sleepers = Sleepers(bulkhead.sleepers if bulkhead else _SLEEPERS_WITHOUT_BULKHEAD)
+        self.pause = Pause(clock, tools.random, self.sleepers)
+        self.budget = RetryBudget(policy.retry.budget, clock, observer)
+        self.breaker = Breaker(_rules(policy.breaker), clock, observer) if policy.breaker else None
+        self.bulkhead = Bulkhead(bulkhead.in_flight, bulkhead.queue, observer) if bulkhead else None
+        self.bucket = Bucket(limit.rate, limit.burst, clock) if limit else None
+        self.can_wait = limit is not None and limit.when_full == "wait"
+
+    @property
+    def breaker_state(self) -> str:
+        """`closed`, `open` or `half_open`; a connector without a breaker is always closed."""
+        return (self.breaker.state if self.breaker else BreakerState.CLOSED).value
+
+    @property
+    def in_flight(self) -> int:
+        """How many attempts are under way; 0 where no bulkhead counts them."""
+        return self.bulkhead.permits.held if self.bulkhead else 0
+
+
+def compose(
+    operation: Operation,
+    *,
+    policy: PolicyConfig,
+    guard: ConnectorGuard,
+    admission: Admission,
+    tools: Tools,
+    connector: str,
+) -> Handler[Call, Reply]:
+    """Returns the operation with every policy around it.
+
+    Of `policy` only `deadline`, `attempt_timeout` and `retry` are the operation's own; the rest is
+    the guard's. Outermost first: deadline, admission, retry, breaker, pause, bulkhead, rate limit,
+    pause, attempt. The breaker is inside the retry so that every attempt counts, and answers
+    PERSISTENT when open, which stops the retry. The bulkhead is inside it too, so it counts
+    attempts and is free while a call sleeps.
+    """
+    statuses = policy.retry.statuses
+    repeat = Repeat(
+        operation.effect,
+        operation.takes_key,
+        None if statuses is None else frozenset(statuses),
+    )
+    observer = tools.observer.operation(connector, operation.name)
+    wiring = Wiring(tools.clock, tools.random, observer, repeat)
+    handler = _attempts(operation.attempt, wiring, policy, guard, _REPLY)
+    handler = retry(handler, wiring, plan=_plan(policy.retry, guard))
+    handler = admit(handler, wiring, admission=admission)
+    return deadline(handler, wiring, seconds=policy.deadline)
+
+
+def compose_sink(
+    sink: Sink,
+    *,
+    policy: PolicyConfig,
+    guard: ConnectorGuard,
+    admission: Admission,
+    tools: Tools,
+    connector: str,
+) -> Handler[Publication, Sequence[Confirmation]]:
+    """Returns the sink's `publish` with every policy but the retry around it: some events of a
+    publication may be stored already, so only who published can tell what to send again.
+
+    A publication that is cut off by time raises OUTCOME_UNKNOWN unless the sink said through
+    `effort.reached` that nothing was sent.
+    """
+    observer = tools.observer.operation(connector, sink.name)
+    repeat = Repeat(Effect.UNSAFE, takes_key=False)
+    wiring = Wiring(tools.clock, tools.random, observer, repeat)
+    handler = _attempts(sink.publish, wiring, policy, guard, _CONFIRMATIONS)
+    handler = once(handler, wiring)
+    handler = admit(handler, wiring, admission=admission)
+    return deadline(handler, wiring, seconds=policy.deadline)
+
+
+def _attempts(
+    follow: Handler[RequestT, ResultT],
+    wiring: Wiring,
+    policy: PolicyConfig,
+    guard: ConnectorGuard,
+    reading: Reading[ResultT],
+) -> Handler[RequestT, ResultT]:
+    """Wraps what happens anew for every attempt, innermost first."""
+    max_wait = policy.retry.max_wait
+    handler = attempt(follow, wiring, timeout=policy.attempt_timeout, reading=reading)
+    handler = learn_pause(handler, pause=guard.pause)
+    handler = respect_pause(handler, wiring, pause=guard.pause, max_wait=max_wait)
+    if guard.bucket:
+        handler = limit_rate(handler, wiring, bucket=guard.bucket, can_wait=guard.can_wait)
+    if guard.bulkhead:
+        handler = hold_bulkhead(handler, wiring, bulkhead=guard.bulkhead)
+    handler = respect_pause(handler, wiring, pause=guard.pause, max_wait=max_wait)
+    if guard.breaker:
+        handler = break_circuit(
+            handler, wiring, breaker=guard.breaker, judge_result=reading.verdict
+        )
+    return handler
+
+
+def _plan(config: RetryConfig, guard: ConnectorGuard) -> RetryPlan:
+    return RetryPlan(
+        attempts=config.attempts,
+        backoff=config.backoff,
+        max_wait=config.max_wait,
+        budget=guard.budget,
+        sleepers=guard.sleepers,
+    )
+
+
+def _rules(config: BreakerConfig) -> BreakerRules:
+    return BreakerRules(
+        window=config.window,
+        share=config.trip.share,
+        calls=config.trip.calls,
+        consecutive=config.consecutive,
+        open=config.open,
+        probes=config.probes,
+    )
+
+
+def _judge_confirmations(confirmations: Sequence[Confirmation]) -> Verdict:
+    """One confirmed event shows a broker that works; else the first failure speaks for all."""
+    failures = [c.failure for c in confirmations if c.failure is not None]
+    if len(failures) < len(confirmations) or not failures:
+        return Verdict.GOOD
+    return judge(failures[0])
+
+
+_REPLY: Reading[Reply] = Reading(
+    status=lambda reply: reply.status,
+    size=lambda reply: len(reply.payload.data),
+    verdict=lambda _: Verdict.GOOD,
+)
+
+_CONFIRMATIONS: Reading[Sequence[Confirmation]] = Reading(
+    status=lambda _: "",
+    size=lambda _: 0,
+    verdict=_judge_confirmations,
+    reached=Reached.MAYBE,
+)
