@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
@@ -11,6 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from interlaced.core.backoff import Backoff
 from interlaced.core.path import compile_path
 from interlaced.schema.fields import BackoffField, Duration, Name, SecretField, Size, Strict
+from interlaced.transport.egress import EgressGuard
+from interlaced.transport.headers import check_header
 
 __all__ = [
     "RESUME",
@@ -29,12 +30,6 @@ __all__ = [
 
 RESUME = ("seq", "id", "time", "sequences")
 """What `$resume.NAME` in a subscribe frame may name."""
-
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
-_RESERVED = re.compile(
-    r"(?i)host|connection|upgrade|content-length|transfer-encoding|sec-websocket-.*"
-)
 
 
 def _check_path(text: str) -> str:
@@ -78,13 +73,17 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, dict) else value
 
 
-def _check_headers(headers: dict[str, Any]) -> dict[str, Any]:
+def _check_headers(headers: dict[str, SecretField]) -> dict[str, SecretField]:
     for name, secret in headers.items():
-        if not _HEADER.fullmatch(name) or _RESERVED.fullmatch(name):
-            raise ValueError("a header name is not allowed here")
-        if not _HEADER_VALUE.fullmatch(secret.reveal()):
-            raise ValueError("a header value has characters that cannot be sent")
+        check_header(name, secret.reveal())
+        if name.lower().startswith("sec-websocket-"):
+            raise ValueError("the headers of the WebSocket handshake belong to the transport")
     return headers
+
+
+def _check_allowance(text: str) -> str:
+    EgressGuard((text,))
+    return text
 
 
 PathText: TypeAlias = Annotated[str, AfterValidator(_check_path)]
@@ -132,7 +131,7 @@ class Ack(Strict):
 class Basic(Strict):
     """A user and a password."""
 
-    user: str
+    username: SecretField
     """The user."""
     password: SecretField
     """The password."""
@@ -177,7 +176,7 @@ class Upstream(Strict):
     """Further headers of the handshake."""
     protocols: tuple[str, ...] = ()
     """Subprotocols to offer."""
-    allow_private: tuple[str, ...] = ()
+    allow_private: tuple[Annotated[str, AfterValidator(_check_allowance)], ...] = ()
     """Addresses (CIDRs or exact hosts) that are not public and may be connected to."""
     tls: Tls = Tls()
     """Authorities and client certificate."""

@@ -438,6 +438,6 @@ def _settings(upstream: Upstream) -> WebSocketSettings:
 
 def _authorization(auth: Auth) -> str:
     if auth.basic is not None:
-        pair = f"{auth.basic.user}:{auth.basic.password.reveal()}"
+        pair = f"{auth.basic.username.reveal()}:{auth.basic.password.reveal()}"
         return "Basic " + base64.b64encode(pair.encode()).decode()
     return "Bearer " + (auth.bearer.reveal() if auth.bearer else "")

@@ -283,9 +283,11 @@ class Session:
         return [_ENCODER.encode(_fill(frame, resume)).decode() for frame in self._plan.on_open]
 
     def _sequences(self) -> dict[str, object]:
-        if not self._memory.sequences:
-            return {}
-        return {"sequences": {key: last for (_, key), last in self._memory.sequences.items()}}
+        """The last number by key; where feeds share a key, what all of them have seen."""
+        found: dict[str, int] = {}
+        for (_, key), last in self._memory.sequences.items():
+            found[key] = min(last, found.get(key, last))
+        return {"sequences": found} if found else {}
 
     def heard(self, now: float) -> None:
         """Notes a sign of life: any frame, pongs and pings too."""
