@@ -45,12 +45,13 @@ class Prepared(Protocol):
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """One request. `target` is the encoded path with its query, and starts with `/`; `headers`
-    are the ones of this call alone. `effort.reached` is written while it is sent."""
+    are the ones of this call alone. `effort.reached` is written while it is sent. Its repr shows
+    none of what may be secret."""
 
-    prepared: Prepared
-    target: str
-    headers: Sequence[tuple[str, str]]
-    body: bytes | None
+    prepared: Prepared = field(repr=False)
+    target: str = field(repr=False)
+    headers: Sequence[tuple[str, str]] = field(repr=False)
+    body: bytes | None = field(repr=False)
     effort: Effort
 
 
@@ -60,8 +61,8 @@ class HttpResponse:
     body decoded (no `content-encoding` is left in `headers`)."""
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 class HttpTransport(Protocol):
@@ -80,8 +81,9 @@ class HttpTransport(Protocol):
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Sends the request and reads the whole answer, whatever its status.
 
-        `request.effort.reached` is NOT_SENT until the first byte leaves, then MAYBE, and REPLIED
-        once the status line is there. Raises UPSTREAM_CONNECT, UPSTREAM_TLS, EGRESS_DENIED
+        `request.effort.reached` is NOT_SENT until the first byte leaves, then MAYBE. It is REPLIED
+        with the status line where that settles what the upstream did (4xx but 408, 500, 501), and
+        otherwise with the last byte: half an answer of 200 does not say what was done. Raises UPSTREAM_CONNECT, UPSTREAM_TLS, EGRESS_DENIED
         (nothing was sent), UPSTREAM_UNAVAILABLE (the connection was lost), UPSTREAM_TRUNCATED
         (the body ended early), UPSTREAM_MALFORMED (not HTTP) or TOO_LARGE. Cancelling it closes
         the connection. After anything odd the connection is never used again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +22,7 @@ from interlaced.transport.decoding import ACCEPT_ENCODING, body_for, too_large
 from interlaced.transport.egress import EgressGuard, resolve, resolver_of
 from interlaced.transport.headers import check_header, is_name
 from interlaced.transport.http import HttpRequest, HttpResponse, HttpSettings, Prepared
-from interlaced.transport.http_errors import EgressRefusedError, is_settled, translate
+from interlaced.transport.http_errors import EgressRefusedError, harmless, is_settled, translate
 from interlaced.transport.tls import client_context
 
 __all__ = ["AiohttpTransport"]
@@ -37,7 +37,7 @@ class _Prepared:
     """A request's method and its lasting headers."""
 
     method: str
-    headers: CIMultiDict[str]
+    headers: CIMultiDict[str] = field(repr=False)
 
 
 class _Resolver(AbstractResolver):
@@ -106,7 +106,7 @@ class _Once:
         try:
             return await handler(request)
         except (aiohttp.ClientError, OSError) as error:
-            raise translate(error, self._effort) from error
+            raise translate(error, self._effort) from harmless(error)
 
 
 async def _before_headers(_: object, context: SimpleNamespace, __: object) -> None:
@@ -183,7 +183,7 @@ class AiohttpTransport:
                 trace_request_ctx=request.effort,
             )
         except (aiohttp.ClientError, OSError) as error:
-            raise translate(error, request.effort) from error
+            raise translate(error, request.effort) from harmless(error)
 
     async def _read(self, response: aiohttp.ClientResponse, effort: Effort) -> bytes:
         limit = self._settings.max_body
@@ -198,7 +198,7 @@ class AiohttpTransport:
         except Failure as failure:
             raise failure.but(reached=effort.reached) from failure.__cause__
         except (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError) as error:
-            raise translate(error, effort) from error
+            raise translate(error, effort) from harmless(error)
 
     def _open(self) -> aiohttp.ClientSession:
         """Opens the session, since it must be made on the loop that it runs on."""

@@ -12,7 +12,7 @@ from aiohttp import http_exceptions
 from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.model import Effort
 
-__all__ = ["EgressRefusedError", "is_settled", "translate"]
+__all__ = ["EgressRefusedError", "harmless", "is_settled", "translate"]
 
 
 class EgressRefusedError(OSError):
@@ -130,3 +130,14 @@ def translate(error: BaseException, effort: Effort) -> Failure:
         if isinstance(error, kind):
             return make(error, effort.reached)
     raise TypeError("not an error of the wire") from error
+
+
+def harmless(error: BaseException) -> BaseException:
+    """Returns what may stand as the cause of a failure, and so in a log.
+
+    aiohttp's ClientResponseError prints the whole address with its query, and holds every header
+    that was sent, credentials included; what it was raised from says the same without them.
+    """
+    if isinstance(error, aiohttp.ClientResponseError):
+        return error.__cause__ or http_exceptions.HttpProcessingError(message="not HTTP")
+    return error

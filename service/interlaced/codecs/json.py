@@ -1,0 +1,105 @@
+"""JSON as RFC 8259 has it, and not a digit less: what Python's own reader lets pass is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from decimal import Decimal
+
+from interlaced.codecs.codec import CodecError, Value
+
+__all__ = ["decode", "encode", "looks_like_json"]
+
+_SAFE_DIGITS = 15
+_FIRST = frozenset(b'{["-0123456789tfn')
+_LAST = frozenset(b'}]"0123456789el')
+_BLANK = b" \t\r\n"
+
+
+def looks_like_json(data: bytes) -> bool:
+    """Whether the first and the last byte could be JSON's: a page of HTML has neither. It costs
+    nothing, and is what stands guard where bodies pass through unread."""
+    body = data.strip(_BLANK)
+    return bool(body) and body[0] in _FIRST and body[-1] in _LAST
+
+
+def decode(data: bytes) -> Value:
+    """Reads UTF-8 JSON.
+
+    CodecError for anything else, and for what would be read with loss or in two ways: a number
+    that a double cannot hold, NaN and infinities, a key twice in one object, half a surrogate
+    pair, nesting beyond Python's depth, a byte order mark.
+    """
+    try:
+        text = data.decode("utf-8")
+        value = _DECODER.decode(text)
+        if "\\u" in text or "\\U" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CodecError("the text is not UTF-8", f"byte {error.start}") from error
+    except UnicodeEncodeError as error:
+        raise CodecError("a text has half a surrogate pair") from error
+    except json.JSONDecodeError as error:
+        raise CodecError("the text is not JSON", f"character {error.pos}") from error
+    except RecursionError as error:
+        raise CodecError("the text is nested too deeply") from error
+    return value
+
+
+def encode(value: Value) -> bytes:
+    """Writes compact UTF-8 JSON; CodecError for bytes, NaN, infinities, keys that are no text."""
+    try:
+        _check_keys(value)
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
+            "utf-8"
+        )
+    except CodecError:
+        raise
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CodecError("the value cannot be written as JSON") from error
+
+
+def _check_keys(value: Value) -> None:
+    """Python's writer would turn a key of 1 or None into text, and two keys into one."""
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise CodecError("a key is not a text")
+        for member in value.values():
+            _check_keys(member)
+    elif isinstance(value, list):
+        for member in value:
+            _check_keys(member)
+
+
+def _read_float(text: str) -> float:
+    number = float(text)
+    if len(text) <= _SAFE_DIGITS and "e" not in text and "E" not in text:
+        return number  # 15 digits always come back as they went in
+    if math.isinf(number) or Decimal(repr(number)) != Decimal(text):
+        raise CodecError("a number has more digits than a double can hold")
+    return number
+
+
+def _read_integer(text: str) -> int:
+    if len(text) > 1000:
+        raise CodecError("a number has more than 1000 digits")
+    return int(text)
+
+
+def _read_constant(_: str) -> float:
+    raise CodecError("the text is not JSON: it has NaN or an infinity")
+
+
+def _read_object(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise CodecError("an object has the same key twice")
+    return members
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=_read_float,
+    parse_int=_read_integer,
+    parse_constant=_read_constant,
+    object_pairs_hook=_read_object,
+)
