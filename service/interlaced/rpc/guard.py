@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from interlaced.core.clock import TimeLimit
-from interlaced.core.failure import Failure, FieldViolation, Reached, Reason
+from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.ports import Clock, RpcObserver
-from interlaced.core.units import format_size
+from interlaced.rpc.scope import Context, Scope, check_size, parse
 from interlaced.rpc.settings import RpcSettings
 from interlaced.rpc.status import code_of, pushback_ms, to_status
 from interlaced.telemetry.log import bind, log
@@ -34,77 +33,11 @@ __all__ = [
 
 RequestT = TypeVar("RequestT", bound=Message)
 
-Context: TypeAlias = Any
-"""grpc.aio's servicer context over bytes; its stubs know no identity serializers."""
-
 Authenticate: TypeAlias = Callable[[Mapping[str, str], Mapping[str, Any]], str]
 """Takes an RPC's metadata and gRPC's authentication context (the peer's certificate) to the
 caller's name, or raises Failure CALLER_UNAUTHENTICATED. It must not block."""
 
-_LONGEST_ID = 128
 _STREAM_GRACE = 1.0
-
-
-class Scope(Generic[RequestT]):
-    """What one RPC knows: its deadline, its metadata, its caller, and its stream.
-
-    `deadline` is a time of the Clock, already a margin before the caller's own; it is infinite for
-    endless streams without one. `metadata` holds the text entries, lower-case. `trailers` may be
-    added to until the RPC ends.
-    """
-
-    __slots__ = (
-        "_context",
-        "_limit",
-        "_request_class",
-        "caller",
-        "correlation_id",
-        "deadline",
-        "has_left",
-        "metadata",
-        "started",
-        "trailers",
-    )
-
-    def __init__(self, context: Context, started: float, limit: int) -> None:
-        self._context = context
-        self._limit = limit
-        self._request_class: type[RequestT] | None = None
-        self.started = started
-        self.has_left = False
-        self.deadline = math.inf
-        self.metadata = _text_metadata(context)
-        self.correlation_id = _correlation_id(self.metadata)
-        self.caller = ""
-        self.trailers: list[tuple[str, str | bytes]] = [("x-request-id", self.correlation_id)]
-
-    @property
-    def wants_ledger(self) -> bool:
-        """Whether the caller asked for attempt records."""
-        return self.metadata.get("interlace-ledger") == "1"
-
-    async def write(self, message: bytes) -> None:
-        """Sends one encoded message and waits while the peer's window is full.
-
-        Raises Failure TOO_LARGE for one over the limit, and CancelledError when the caller left.
-        """
-        check_size(len(message), self._limit, "the response")
-        try:
-            await self._context.write(message)
-        except grpc.aio.BaseError as error:
-            # A write that was blocked when the caller left fails before the task is cancelled.
-            self.has_left = True
-            raise asyncio.CancelledError from error
-
-    async def read(self) -> RequestT | None:
-        """Returns the next request of a bidirectional stream, or None at its half-close.
-
-        Raises Failure INVALID_REQUEST or TOO_LARGE.
-        """
-        raw = await self._context.read()
-        if raw is grpc.aio.EOF or self._request_class is None:
-            return None
-        return parse(self._request_class, raw, self._limit)
 
 
 UnaryFn: TypeAlias = Callable[[RequestT, Scope[RequestT]], Awaitable[bytes]]
@@ -136,6 +69,8 @@ class Guard:
         self._observer = observer
         self._settings = settings
         self._authenticate = authenticate
+        self._open: set[Scope[Any]] = set()
+        self._is_idle = asyncio.Event()
         self.is_draining = False
 
     @property
@@ -146,6 +81,28 @@ class Guard:
     def begin_drain(self) -> None:
         """Refuses new RPCs with DRAINING from now on; those under way go on."""
         self.is_draining = True
+
+    @property
+    def open_rpcs(self) -> int:
+        """How many RPCs are under way."""
+        return len(self._open)
+
+    def end_rpcs(self, *, only_endless: bool) -> None:
+        """Ends RPCs with DRAINING (endless streams) or as cut off (all others)."""
+        for scope in tuple(self._open):
+            if scope.is_endless or not only_endless:
+                scope.end()
+
+    async def wait_idle(self, limit: float) -> bool:
+        """Waits until no RPC is under way, at most `limit` seconds; tells whether that is so."""
+        try:
+            with TimeLimit(self._clock, self._clock.now() + limit):
+                while self._open:
+                    self._is_idle.clear()
+                    await self._is_idle.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def unary(
         self,
@@ -203,13 +160,20 @@ class Guard:
 
         async def handle(_requests: object, context: Context) -> None:
             async def work(scope: Scope[RequestT]) -> bytes:
-                scope._request_class = request_class  # noqa: SLF001  # the scope is ours
+                scope.request_class = request_class
                 await fn(scope)
                 return b""
 
             await self._serve(method, context, work, is_endless=True)
 
         return grpc.stream_stream_rpc_method_handler(handle)
+
+    def service(
+        self, name: str, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
+    ) -> grpc.GenericRpcHandler:
+        """Returns a whole service, by its full proto name, out of handlers by method name."""
+        handler: grpc.GenericRpcHandler = grpc.method_handlers_generic_handler(name, dict(handlers))
+        return handler
 
     def unknown_methods(self) -> grpc.GenericRpcHandler:
         """Returns the handler that answers what nothing else serves; add it last."""
@@ -233,47 +197,70 @@ class Guard:
     ) -> bytes:
         """Runs one RPC and settles how it ended."""
         scope: Scope[RequestT] = Scope(context, self._clock.now(), self._settings.max_message)
+        scope.is_endless = is_endless
         bind(request_id=scope.correlation_id)
         self._observer.started(method)
-        reply, failure = b"", None
+        self._open.add(scope)
         try:
-            self._admit(scope, serves_drain)
-            scope.deadline = self._deadline(context, is_endless)
-            reply = await work(scope)
-        except Failure as raised:
-            failure = raised
-        except asyncio.CancelledError as error:
-            failure = Failure(
-                Reason.UPSTREAM_UNAVAILABLE, "the work was cancelled inside", reached=Reached.MAYBE
-            )
-            failure.__cause__ = error
-        except Exception as error:  # noqa: BLE001  # nothing foreign may leave the process
-            failure = self._bug(method, error)
-        if scope.has_left or _is_cancelled():
+            reply, failure = await self._attempt(method, scope, work, serves_drain=serves_drain)
+        finally:
+            self._open.discard(scope)
+            if not self._open:
+                self._is_idle.set()
+        if scope.has_been_cancelled():
             # Never swallowed: the RPC is dead, and gRPC frees it only this way.
-            self._observer.finished(
-                method,
-                "CANCELLED",
-                Reason.CALLER_CANCELLED.value,
-                self._clock.now() - scope.started,
-            )
+            seconds = self._clock.now() - scope.started
+            self._observer.finished(method, "CANCELLED", Reason.CALLER_CANCELLED.value, seconds)
             raise asyncio.CancelledError
         self._end(method, scope, failure)
         return reply
 
+    async def _attempt(
+        self,
+        method: str,
+        scope: Scope[RequestT],
+        work: Callable[[Scope[RequestT]], Awaitable[bytes]],
+        *,
+        serves_drain: bool,
+    ) -> tuple[bytes, Failure | None]:
+        """Does the work, and turns whatever it raises into a Failure."""
+        try:
+            self._admit(scope, serves_drain)
+            scope.deadline = self._deadline(scope)
+            return await work(scope), None
+        except Failure as failure:
+            return b"", failure
+        except asyncio.CancelledError as error:
+            return b"", self._cut_off(scope, error)
+        except Exception as error:  # noqa: BLE001  # nothing foreign may leave the process
+            return b"", self._bug(method, error)
+
+    def _cut_off(self, scope: Scope[RequestT], error: BaseException) -> Failure:
+        """What a cancellation means for an RPC that is alive."""
+        if scope.is_ended and scope.is_endless:
+            return self._draining()
+        message = "the server stopped" if scope.is_ended else "the work was cancelled inside"
+        failure = Failure(Reason.UPSTREAM_UNAVAILABLE, message, reached=Reached.MAYBE)
+        failure.__cause__ = error
+        return failure
+
+    def _draining(self) -> Failure:
+        return Failure(
+            Reason.DRAINING,
+            "the server is shutting down",
+            retry_after=self._settings.drain_retry_after,
+        )
+
     def _admit(self, scope: Scope[RequestT], serves_drain: bool) -> None:
         if self.is_draining and not serves_drain:
-            raise Failure(
-                Reason.DRAINING,
-                "the server is shutting down; nothing was done",
-                retry_after=self._settings.drain_retry_after,
-            )
+            raise self._draining()
         if self._authenticate is not None:
-            scope.caller = self._authenticate(scope.metadata, scope._context.auth_context())  # noqa: SLF001  # the scope is ours
+            scope.caller = self._authenticate(scope.metadata, scope.context.auth_context())
 
-    def _deadline(self, context: Context, is_endless: bool) -> float:
+    def _deadline(self, scope: Scope[RequestT]) -> float:
         """The time by which an answer must leave; None from gRPC means that the caller set none."""
-        settings, remaining = self._settings, context.time_remaining()
+        settings, is_endless = self._settings, scope.is_endless
+        remaining = scope.context.time_remaining()
         if remaining is None:
             remaining = math.inf if is_endless else settings.default_deadline
         elif is_endless:
@@ -302,7 +289,7 @@ class Guard:
 
     def _end(self, method: str, scope: Scope[RequestT], failure: Failure | None) -> None:
         seconds = self._clock.now() - scope.started
-        context = scope._context  # noqa: SLF001  # the scope is ours
+        context = scope.context
         if failure is None:
             context.set_trailing_metadata(tuple(scope.trailers))
             self._observer.finished(method, "OK", "", seconds)
@@ -348,48 +335,6 @@ def failure_trailers(failure: Failure) -> list[tuple[str, str | bytes]]:
     if pushback is not None:
         trailers.append(("grpc-retry-pushback-ms", pushback))
     return trailers
-
-
-def parse(request_class: type[RequestT], raw: bytes, limit: int) -> RequestT:
-    """Decodes a request; raises Failure TOO_LARGE or INVALID_REQUEST."""
-    check_size(len(raw), limit, "the request")
-    try:
-        return request_class.FromString(raw)
-    except DecodeError as error:
-        violation = FieldViolation("", "not a message of the method's request type")
-        raise Failure(
-            Reason.INVALID_REQUEST, "the request cannot be decoded", fields=(violation,)
-        ) from error
-
-
-def check_size(size: int, limit: int, what: str) -> None:
-    """Raises Failure TOO_LARGE, with both numbers, for more than `limit` bytes."""
-    if size > limit:
-        raise Failure(
-            Reason.TOO_LARGE,
-            f"{what} has {size} bytes; the limit is {limit} bytes ({format_size(limit)})",
-            size=str(size),
-            limit=str(limit),
-        )
-
-
-def _is_cancelled() -> bool:
-    """Whether the RPC's own task was cancelled from outside: the caller left, its deadline passed,
-    or the server was stopped. A CancelledError without that came from inside."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _text_metadata(context: Context) -> dict[str, str]:
-    return {key: value for key, value in context.invocation_metadata() or () if type(value) is str}
-
-
-def _correlation_id(metadata: Mapping[str, str]) -> str:
-    """The caller's own id if it is fit to be logged and sent back, else a new one."""
-    given = metadata.get("x-request-id", "")
-    if given and len(given) <= _LONGEST_ID and given.isascii() and given.isprintable():
-        return given
-    return os.urandom(8).hex()
 
 
 def _log_failure(method: str, code: str, failure: Failure) -> None:

@@ -1,0 +1,334 @@
+"""Messages to core nouns and back: pure, one function per message.
+
+The only exception is Failure INVALID_REQUEST, with the path of every field that is wrong. None of
+its texts repeats what the caller sent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from google.protobuf.duration_pb2 import Duration
+
+from interlace.v1 import call_pb2, gateway_service_pb2, outcome_pb2, payload_pb2
+from interlaced.core.branches import Branch, BranchArgument, CompletionPolicy, Rule
+from interlaced.core.failure import Failure, FieldViolation, Reason
+from interlaced.core.fanout import Decision, Outcome
+from interlaced.core.model import (
+    Argument,
+    Call,
+    Effort,
+    Payload,
+    Reply,
+    ReplySource,
+    Step,
+)
+from interlaced.core.path import compile_pointer
+from interlaced.rpc.status import code_of, to_status
+
+__all__ = [
+    "SOURCES",
+    "Fields",
+    "duration_message",
+    "effort_message",
+    "ledger_message",
+    "outcome_message",
+    "payload_message",
+    "read_branches",
+    "read_call",
+    "read_policy",
+    "read_seconds",
+    "source_of",
+]
+
+SOURCES: Mapping[ReplySource, outcome_pb2.ReplySource.ValueType] = {
+    ReplySource.UPSTREAM: outcome_pb2.REPLY_SOURCE_UPSTREAM,
+    ReplySource.CACHE: outcome_pb2.REPLY_SOURCE_CACHE,
+    ReplySource.COALESCED: outcome_pb2.REPLY_SOURCE_COALESCED,
+}
+"""Where a reply came from, as the API says it."""
+
+_LONGEST_NAME = 64
+_LONGEST_KEY = 255
+_LONGEST_TYPE = 255
+_LONGEST_TIMEOUT = 10_000 * 365.25 * 86_400
+_LEDGER_BYTES = 4096
+# Room for `entries_omitted`, and for the detail's own type and length.
+_LEDGER_SPARE = 96
+
+
+class Fields:
+    """Collects what is wrong with a request's fields."""
+
+    __slots__ = ("_violations",)
+
+    def __init__(self) -> None:
+        self._violations: list[FieldViolation] = []
+
+    def refuse(self, field: str, description: str) -> None:
+        """Notes that a field breaks a rule."""
+        self._violations.append(FieldViolation(field, description))
+
+    def check(self) -> None:
+        """Raises Failure INVALID_REQUEST if anything is wrong."""
+        if self._violations:
+            raise Failure(
+                Reason.INVALID_REQUEST,
+                "the request breaks a rule of its fields",
+                fields=tuple(self._violations),
+            )
+
+
+def read_call(
+    message: call_pb2.Call, field: str, *, deadline: float, now: float, wants_ledger: bool
+) -> Call:
+    """Reads a Call that stands at `field` of its request; its deadline is a time of the Clock."""
+    fields = Fields()
+    call = _call(message, field, fields)
+    timeout = read_seconds(message, "timeout", f"{field}.timeout", fields)
+    fields.check()
+    call.deadline = min(deadline, now + timeout)
+    call.effort = Effort(now, ledger=[] if wants_ledger else None)
+    return call
+
+
+def _call(message: call_pb2.Call, field: str, fields: Fields) -> Call:
+    for name in ("connector", "operation"):
+        if not getattr(message, name):
+            fields.refuse(f"{field}.{name}", "must not be empty")
+    _check_key(message.idempotency_key, f"{field}.idempotency_key", fields)
+    return Call(
+        deadline=math.inf,
+        effort=Effort(0.0),
+        connector=message.connector,
+        operation=message.operation,
+        parameters=_parameters(message.parameters, f"{field}.parameters", fields),
+        payload=_payload(message, f"{field}.payload", fields),
+        accept=_accept(message.accept, f"{field}.accept", fields),
+        idempotency_key=message.idempotency_key,
+        metadata=dict(message.metadata),
+    )
+
+
+def _parameters(
+    messages: Sequence[call_pb2.Parameter], field: str, fields: Fields
+) -> dict[str, Argument]:
+    parameters: dict[str, Argument] = {}
+    for place, message in enumerate(messages):
+        name, here = message.name, f"{field}[{place}]"
+        if not name:
+            fields.refuse(f"{here}.name", "must not be empty")
+        elif name in parameters:
+            fields.refuse(f"{here}.name", "another parameter has this name")
+        value = _argument(message)
+        if value is None:
+            fields.refuse(f"{here}.value", "exactly one value must be set")
+        elif isinstance(value, float) and not math.isfinite(value):
+            fields.refuse(f"{here}.double_value", "must be a finite number")
+        else:
+            parameters[name] = value
+    return parameters
+
+
+def _argument(message: call_pb2.Parameter) -> Argument | None:
+    which = message.WhichOneof("value")
+    if which is None:
+        return None
+    if which == "list_value":
+        return tuple(message.list_value.values)
+    value: Argument = getattr(message, which)
+    return value
+
+
+def _payload(message: call_pb2.Call, field: str, fields: Fields) -> Payload | None:
+    if not message.HasField("payload"):
+        return None
+    media_type, data = message.payload.media_type, message.payload.data
+    if not media_type:
+        if data:
+            fields.refuse(f"{field}.media_type", "must be set where data is")
+        return None
+    if not _is_media_type(media_type):
+        fields.refuse(f"{field}.media_type", "must be a media type such as application/json")
+    return Payload(media_type, data)
+
+
+def _accept(media_types: Sequence[str], field: str, fields: Fields) -> tuple[str, ...]:
+    for place, media_type in enumerate(media_types):
+        if not _is_media_type(media_type):
+            fields.refuse(f"{field}[{place}]", "must be a media type such as application/json")
+    return tuple(media_types)
+
+
+def _is_media_type(text: str) -> bool:
+    """Whether it may become a header's value; line breaks would make further headers of it."""
+    return (
+        len(text) <= _LONGEST_TYPE and text.isascii() and text.isprintable() and "/" in text[1:-1]
+    )
+
+
+def _check_key(key: str, field: str, fields: Fields) -> None:
+    if len(key) > _LONGEST_KEY or not key.isascii() or not key.isprintable():
+        fields.refuse(field, f"must be at most {_LONGEST_KEY} printable ASCII characters")
+
+
+def read_seconds(message: object, name: str, field: str, fields: Fields) -> float:
+    """Reads a Duration that must be above zero, in seconds; infinite if it is absent."""
+    if not message.HasField(name):  # type: ignore[attr-defined]  # every message has it
+        return math.inf
+    duration: Duration = getattr(message, name)
+    seconds = duration.seconds + duration.nanos / 1e9
+    is_mixed = (duration.seconds < 0 < duration.nanos) or (duration.nanos < 0 < duration.seconds)
+    if is_mixed or abs(duration.nanos) > 999_999_999 or abs(seconds) > _LONGEST_TIMEOUT:
+        fields.refuse(field, "must be a valid duration")
+        return math.inf
+    if seconds <= 0:
+        fields.refuse(field, "must be above zero")
+        return math.inf
+    return seconds
+
+
+def read_branches(
+    messages: Sequence[gateway_service_pb2.Branch], *, now: float, most: int, wants_ledger: bool
+) -> tuple[Branch, ...]:
+    """Reads the legs of a fan-out; how they hang together is for the Plan to check."""
+    fields = Fields()
+    if not messages:
+        fields.refuse("branches", "must hold at least one branch")
+    if len(messages) > most:
+        fields.refuse("branches", f"must hold at most {most} branches")
+        messages = ()
+    branches = tuple(
+        _branch(message, f"branches[{place}]", now, fields)
+        for place, message in enumerate(messages)
+    )
+    fields.check()
+    for branch in branches:
+        branch.call.effort = Effort(now, ledger=[] if wants_ledger else None)
+    return branches
+
+
+def _branch(message: gateway_service_pb2.Branch, field: str, now: float, fields: Fields) -> Branch:
+    if not 1 <= len(message.name) <= _LONGEST_NAME:
+        fields.refuse(f"{field}.name", f"must have from 1 to {_LONGEST_NAME} characters")
+    call = _call(message.call, f"{field}.call", fields)
+    call.deadline = now + read_seconds(message.call, "timeout", f"{field}.call.timeout", fields)
+    found = (
+        _branch_argument(argument, f"{field}.arguments_from[{place}]", fields)
+        for place, argument in enumerate(message.arguments_from)
+    )
+    return Branch(
+        name=message.name,
+        call=call,
+        is_required=message.required,
+        arguments_from=tuple(argument for argument in found if argument is not None),
+    )
+
+
+def _branch_argument(
+    message: gateway_service_pb2.BranchArgument, field: str, fields: Fields
+) -> BranchArgument | None:
+    if not message.parameter:
+        fields.refuse(f"{field}.parameter", "must not be empty")
+    try:
+        path = compile_pointer(message.pointer)
+    except ValueError:
+        fields.refuse(f"{field}.pointer", "must be a JSON Pointer such as /customer/id")
+        return None
+    return BranchArgument(message.branch, path, message.parameter)
+
+
+def read_policy(message: gateway_service_pb2.CompletionPolicy) -> CompletionPolicy:
+    """Reads a completion policy; none means ALL."""
+    which = message.WhichOneof("rule")
+    if which is None:
+        return CompletionPolicy(Rule.ALL)
+    rule = Rule(which)
+    return CompletionPolicy(rule, message.quorum.count if rule is Rule.QUORUM else 0)
+
+
+def payload_message(payload: Payload) -> payload_pb2.Payload:
+    """Writes a payload."""
+    return payload_pb2.Payload(media_type=payload.media_type, data=payload.data)
+
+
+def duration_message(seconds: float) -> Duration:
+    """Writes a time span, of zero at least."""
+    nanos = max(0, round(seconds * 1e9))
+    return Duration(seconds=nanos // 1_000_000_000, nanos=nanos % 1_000_000_000)
+
+
+def effort_message(
+    effort: Effort, *, ended: float, has_reply: bool, with_ledger: bool = True
+) -> outcome_pb2.Effort:
+    """Writes what a call took; `ended` is a time of the Clock."""
+    message = outcome_pb2.Effort(
+        latency=duration_message(ended - effort.started), attempts=effort.attempts
+    )
+    if has_reply:
+        message.source = SOURCES[effort.source]
+    if with_ledger and effort.ledger is not None:
+        message.ledger.extend(_step(step) for step in effort.ledger)
+    return message
+
+
+def source_of(value: int) -> ReplySource | None:
+    """Reads where a reply came from; None where that is not known."""
+    return next((source for source, number in SOURCES.items() if number == value), None)
+
+
+def _step(step: Step) -> outcome_pb2.AttemptRecord:
+    return outcome_pb2.AttemptRecord(
+        step=step.step,
+        start=duration_message(step.start),
+        duration=duration_message(step.duration),
+        reason=step.reason,
+        upstream_status=step.upstream_status,
+        breaker=step.breaker,
+        bytes_received=step.bytes_received,
+    )
+
+
+def outcome_message(outcome: Outcome) -> outcome_pb2.Outcome:
+    """Writes what became of a branch or of a session's call."""
+    result = outcome.result
+    is_reply = isinstance(result, Reply)
+    message = outcome_pb2.Outcome(
+        branch=outcome.branch,
+        effort=effort_message(outcome.effort, ended=outcome.ended, has_reply=is_reply),
+    )
+    if isinstance(result, Reply):
+        message.payload.CopyFrom(payload_message(result.payload))
+    else:
+        message.status.CopyFrom(to_status(result))
+    return message
+
+
+def ledger_message(
+    outcomes: Sequence[Outcome], decision: Decision, *, is_cut: bool = False
+) -> gateway_service_pb2.FanOutLedger:
+    """Writes what became of every branch, without payloads; `is_cut` keeps it below 4 KiB, since
+    trailers share a limit with everything else in them."""
+    ledger = gateway_service_pb2.FanOutLedger(policy_met=decision is Decision.MET)
+    room = _LEDGER_BYTES - _LEDGER_SPARE
+    for outcome in outcomes:
+        entry = _ledger_entry(outcome)
+        room -= entry.ByteSize() + 3
+        if is_cut and room < 0:
+            ledger.entries_omitted = len(outcomes) - len(ledger.entries)
+            break
+        ledger.entries.append(entry)
+    return ledger
+
+
+def _ledger_entry(outcome: Outcome) -> gateway_service_pb2.LedgerEntry:
+    entry = gateway_service_pb2.LedgerEntry(
+        branch=outcome.branch,
+        attempts=outcome.effort.attempts,
+        latency=duration_message(outcome.ended - outcome.effort.started),
+    )
+    if isinstance(outcome.result, Failure):
+        entry.code = code_of(outcome.result).value[0]
+        entry.reason = outcome.result.reason.value
+    return entry
