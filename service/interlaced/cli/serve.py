@@ -95,7 +95,7 @@ def serve(
 
     Example: interlace serve --config ./connectors
     """
-    from interlaced.app import serve_forever
+    from interlaced.process import serve_forever
     from interlaced.telemetry import log
 
     log.configure(style=_log_style(log_format), level=log_level)

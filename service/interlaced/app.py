@@ -1,0 +1,279 @@
+"""Puts the rooms together: the only file that knows every concrete class."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+
+from interlaced import __version__
+from interlaced.admin.server import Action, AdminServer, AdminViews
+from interlaced.core.clock import LoopClock, TimeLimit
+from interlaced.core.cursor import CursorCodec
+from interlaced.core.dispatch import Dispatch
+from interlaced.core.feed import HubSettings
+from interlaced.core.hub import Hub
+from interlaced.core.ports import Tools
+from interlaced.manifest.build import Generation, build
+from interlaced.manifest.live import LiveConfiguration
+from interlaced.manifest.load import Manifests, load
+from interlaced.manifest.problem import render
+from interlaced.resilience.admission import Admission
+from interlaced.rpc.callers import require_api_key
+from interlaced.rpc.catalog import Catalog, ConnectorState, FeedInfo
+from interlaced.rpc.feed import FeedService
+from interlaced.rpc.frames import encode_event
+from interlaced.rpc.gateway import Gateway
+from interlaced.rpc.guard import Guard
+from interlaced.rpc.health import Health
+from interlaced.rpc.reflection import reflection_services
+from interlaced.rpc.server import RpcServer, TlsFiles
+from interlaced.rpc.settings import RpcSettings
+from interlaced.settings import Settings
+from interlaced.telemetry.log import learn_secrets, log
+from interlaced.telemetry.metrics import Metrics
+from interlaced.telemetry.narrator import Narrator
+
+__all__ = ["Addresses", "App"]
+
+_HEALTH_INTERVAL = 0.5
+_RECONNECT_AFTER = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the listeners are bound."""
+
+    grpc: str
+    admin: str
+
+    def write(self, path: Path) -> None:
+        """Writes them as JSON, whole or not at all, for whoever started the process."""
+        draft = path.with_name(f"{path.name}.new")
+        draft.write_text(json.dumps(asdict(self)))
+        draft.replace(path)
+
+
+class App:
+    """One serving process. `start` it once, `stop` it once.
+
+    `environment` is what `${env:X}` sees; `actions` are added to the admin listener.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        environment: Mapping[str, str],
+        actions: Mapping[str, Action] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._environment = environment
+        self._clock = LoopClock()
+        self._metrics = Metrics()
+        observer = Narrator(self._metrics)
+        random = Random(secrets.randbits(64))  # noqa: S311  # jitter, not secrets
+        self._tools = Tools(self._clock, random, observer, shared={"brokers": {}})
+        self._admission = Admission(settings.max_in_flight)
+        self._dispatch = Dispatch()
+        self._hub = Hub(
+            clock=self._clock,
+            random=random,
+            observer=observer,
+            encode=encode_event,
+            cursors=CursorCodec(_cursor_keys(settings)),
+            settings=HubSettings(max_age=RpcSettings().max_connection_age),
+        )
+        self._live = LiveConfiguration(
+            read=self._read,
+            build=self._build,
+            serve=self._serve,
+            clock=self._clock,
+            drain=settings.max_deadline,
+        )
+        self._rpc, self._health = self._build_rpc()
+        self._admin = self._build_admin(dict(actions or {}))
+        self._watch: asyncio.Task[None] | None = None
+        self._is_ready = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new calls are taken; upstreams have no say in it."""
+        return self._is_ready
+
+    async def start(self) -> Addresses:
+        """Serves. Raises SettingsError, ManifestError, BindError or OSError, and leaves nothing
+        open then."""
+        settings = self._settings
+        settings.check()
+        try:
+            await self._live.start()
+            port = await self._rpc.start()
+            admin_port = await self._admin.start(settings.admin_host, settings.admin_port)
+        except BaseException:
+            await self.stop(limit=0.0)
+            raise
+        self._watch = asyncio.create_task(self._watch_health())
+        self._is_ready = True
+        host = settings.ingress.host
+        host = f"[{host}]" if ":" in host else host
+        addresses = Addresses(f"{host}:{port}", f"http://{settings.admin_host}:{admin_port}")
+        log.info("server.started", grpc=addresses.grpc, admin=addresses.admin, version=__version__)
+        return addresses
+
+    async def reload(self, _body: Mapping[str, object] | None = None) -> dict[str, object]:
+        """Reads the configuration again; what is wrong is in the answer, and the old one stays."""
+        report = await self._live.reload()
+        self._metrics.reloaded(report.result.value)
+        return {
+            "result": report.result.value,
+            "config_hash": report.config_hash,
+            "problems": [render(problem) for problem in report.problems],
+        }
+
+    async def stop(self, limit: float | None = None) -> None:
+        """Ends within `limit` seconds: readiness off, intake refused, GoingAway with a cursor to
+        every stream, what is in flight drained, the rest given back, then everything closed."""
+        limit = self._settings.drain_limit if limit is None else limit
+        ends = self._clock.now() + limit
+        self._is_ready = False
+        log.info("server.draining", limit=limit)
+        self._rpc.begin_drain()
+        with contextlib.suppress(TimeoutError), TimeLimit(self._clock, ends):
+            await self._hub.drain(_RECONNECT_AFTER)
+        await self._rpc.stop(max(0.0, ends - self._clock.now()))
+        await self._hub.close()
+        await self._live.close()
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        await self._admin.close()
+        log.info("server.stopped")
+
+    def _read(self) -> Manifests:
+        """Reads the manifests; runs in a thread."""
+        environment = dict(self._environment)
+        if self._settings.secrets_folder is not None:
+            environment["INTERLACE_SECRETS"] = str(self._settings.secrets_folder)
+        return load(self._settings.config, env=environment)
+
+    def _build(self, manifests: Manifests, previous: Generation | None) -> Generation:
+        learn_secrets(manifests.secrets)
+        for warning in manifests.warnings:
+            log.warning("config.warning", code=str(warning.code), place=str(warning))
+        return build(manifests, tools=self._tools, admission=self._admission, previous=previous)
+
+    async def _serve(self, generation: Generation, live: LiveConfiguration) -> None:
+        """Swaps a generation in."""
+        self._dispatch.swap(live.routes(), live.sinks())
+        await self._hub.swap(generation.feeds())
+        self._metrics.serving(__version__, generation.catalog.config_hash)
+        self._show_health()
+
+    def _build_rpc(self) -> tuple[RpcServer, Health]:
+        """Builds the gRPC face."""
+        settings, ingress = self._settings, self._settings.ingress
+        rpc_settings = RpcSettings(
+            max_message=settings.max_message,
+            default_deadline=settings.default_deadline,
+            max_deadline=settings.max_deadline,
+            reflection=settings.has_reflection,
+        )
+        keys = ingress.api_keys
+        guard = Guard(
+            clock=self._clock,
+            observer=self._metrics.rpc,
+            settings=rpc_settings,
+            authenticate=require_api_key(keys) if keys else None,
+        )
+        gateway = Gateway(guard=guard, dispatch=self._dispatch, clock=self._clock)
+        feeds = FeedService(guard=guard, hub=self._hub, dispatch=self._dispatch, clock=self._clock)
+        catalog = Catalog(
+            guard=guard,
+            snapshot=lambda: self._live.generation.catalog,
+            connector_state=self._connector_state,
+            feed_info=self._feed_info,
+        )
+        names = [
+            f"interlace.v1.{name}" for name in ("GatewayService", "FeedService", "CatalogService")
+        ]
+        health = Health(guard=guard, services=names)
+        services = [gateway.service(), feeds.service(), catalog.service(), health.service()]
+        if settings.has_reflection:
+            services += reflection_services(guard, names)
+        server = RpcServer(
+            guard=guard,
+            services=services,
+            host=ingress.host,
+            port=ingress.port,
+            tls=_tls_files(settings),
+            on_drain=(health.enter_graceful_shutdown, gateway.sessions.drain),
+        )
+        return server, health
+
+    def _build_admin(self, actions: dict[str, Action]) -> AdminServer:
+        """Builds the admin listener."""
+        return AdminServer(
+            AdminViews(
+                metrics=self._metrics.render,
+                is_ready=lambda: self._is_ready,
+                status=self._status,
+                actions={"reload": self.reload, **actions},
+            )
+        )
+
+    def _status(self) -> dict[str, object]:
+        """What GET /status shows."""
+        generation = self._live.generation
+        return {
+            "version": __version__,
+            "config_hash": generation.catalog.config_hash,
+            "load_time": generation.catalog.load_time,
+            "is_ready": self._is_ready,
+            "connectors": {name: asdict(self._connector_state(name)) for name in generation.built},
+        }
+
+    def _connector_state(self, name: str) -> ConnectorState:
+        """How a connector is now: its breaker, then its feeds."""
+        built = self._live.generation.built.get(name)
+        if built is not None and built.guard.breaker_state == "open":
+            return ConnectorState(is_ok=False, reason="the circuit breaker is open")
+        for feed, state in self._hub.states().items():
+            if feed.partition(".")[0] == name and not state.is_progressing:
+                return ConnectorState(is_ok=False, reason="a feed makes no progress")
+        return ConnectorState()
+
+    def _feed_info(self, name: str) -> FeedInfo:
+        state = self._hub.states().get(name)
+        return FeedInfo() if state is None else FeedInfo(state.subscribers, state.state)
+
+    def _show_health(self) -> None:
+        """Tells the health service how every connector is."""
+        built = self._live.generation.built
+        self._health.set_connectors({name: self._connector_state(name).is_ok for name in built})
+
+    async def _watch_health(self) -> None:
+        """Looks at the connectors twice a second, and at how late the loop is."""
+        while True:
+            due = self._clock.now() + _HEALTH_INTERVAL
+            await self._clock.sleep(_HEALTH_INTERVAL)
+            self._metrics.loop_lag(max(0.0, self._clock.now() - due))
+            self._show_health()
+
+
+def _cursor_keys(settings: Settings) -> list[bytes]:
+    """The keys of cursors; one for the life of the process where none is set."""
+    keys = [key.reveal().encode() for key in settings.cursor_keys]
+    return keys or [secrets.token_bytes(32)]
+
+
+def _tls_files(settings: Settings) -> TlsFiles | None:
+    ingress = settings.ingress
+    if ingress.certificate is None or ingress.private_key is None:
+        return None
+    return TlsFiles(ingress.certificate, ingress.private_key, ingress.client_ca)
