@@ -6,6 +6,7 @@ our own models raise are.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -53,6 +54,9 @@ _MESSAGES: Mapping[str, str] = {
 _OF_TYPE = {"string_type", "int_type", "float_type", "bool_type", "list_type", "tuple_type"}
 _OF_TYPE |= {"dict_type", "model_type", "model_attributes_type", "none_required", "int_parsing"}
 _OF_TYPE |= {"float_parsing", "bool_parsing", "set_type"}
+
+_OF_MEMBER = re.compile(r"(operation|feed|sink) ([A-Za-z][A-Za-z0-9_-]*): ")
+_OF_PARAMETER = re.compile(r"\bparameter ([A-Za-z][A-Za-z0-9_-]*)")
 
 
 def find_value(document: Node, keys: Keys) -> Node | None:
@@ -170,7 +174,7 @@ class _Translator:
         self._shape = shape
         self._broken = broken
 
-    def finding(self, detail: _Detail) -> Finding | None:
+    def finding(self, detail: _Detail) -> Finding | None:  # noqa: PLR0911  # one per kind of error
         """Returns the finding, or None if it only follows from a reference that failed."""
         if self._is_broken(detail.keys):
             return None
@@ -178,26 +182,40 @@ class _Translator:
             return self._missing(detail)
         if detail.type == "extra_forbidden":
             return self._unknown(detail)
-        span = self._span(detail)
         if detail.is_key:
-            message = f"the name {detail.keys[-1]!r} does not fit"
+            return self._bad_key(detail)
+        if detail.type == "value_error" and not detail.keys:
+            return self._member_error(detail)
+        return self._bad_value(detail)
+
+    def _bad_key(self, detail: _Detail) -> Finding:
+        span, key = find_key(self._document, detail.keys), detail.keys[-1]
+        if detail.type == "string_pattern_mismatch":
             hint = "a letter, then at most 62 letters, digits, - or _"
-            if detail.type == "string_pattern_mismatch":
-                return Finding(span, Code.BAD_NAME, message, hint)
-            return Finding(span, Code.BAD_VALUE, _message(detail))
-        where = dotted(detail.keys)
+            return Finding(span, Code.BAD_NAME, f"the name {key!r} does not fit", hint)
+        return Finding(span, Code.BAD_VALUE, f"the key {key!r}: {_message(detail)}")
+
+    def _bad_value(self, detail: _Detail) -> Finding:
+        node, where = find_value(self._document, detail.keys), dotted(detail.keys)
+        is_single = isinstance(node, ScalarNode) and node.text
+        span = node.span if node and is_single else find_key(self._document, detail.keys)
         message = f"{where}: {_message(detail)}" if where else _message(detail)
         return Finding(span, Code.BAD_VALUE, message, self._proposal(detail))
+
+    def _member_error(self, detail: _Detail) -> Finding:
+        """Places what a whole connector says of one member: `operation NAME: ...`."""
+        message, code, keys = _message(detail), Code.BAD_VALUE, detail.keys
+        match = _OF_MEMBER.match(message)
+        if match and find_value(self._document, (f"{match[1]}s", match[2])):
+            keys = (f"{match[1]}s", match[2])
+            about = _OF_PARAMETER.search(message)
+            if about and find_value(self._document, (*keys, "parameters", about[1])):
+                keys, code = (*keys, "parameters", about[1]), Code.UNKNOWN_PARAMETER
+        return Finding(find_key(self._document, keys), code, message)
 
     def _is_broken(self, keys: Keys) -> bool:
         node = find_value(self._document, keys)
         return node is not None and any(id(each) in self._broken for each in _below(node))
-
-    def _span(self, detail: _Detail) -> Span:
-        node = find_value(self._document, detail.keys)
-        if isinstance(node, ScalarNode) and not detail.is_key and node.text:
-            return node.span
-        return find_key(self._document, detail.keys)
 
     def _missing(self, detail: _Detail) -> Finding:
         *above, key = detail.keys
@@ -244,6 +262,8 @@ def _below_entry(entry: Entry) -> Iterable[Node]:
 def _message(detail: _Detail) -> str:
     if detail.type == "value_error":
         return detail.message.removeprefix("Value error, ")
+    if detail.context.get("expected", "").count(",") > 8:
+        return "expected one of the values that `interlace schema` lists"
     try:
         return _MESSAGES[detail.type].format_map(detail.context)
     except KeyError:
