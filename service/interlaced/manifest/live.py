@@ -12,7 +12,7 @@ from interlaced.core.clock import TimeLimit
 from interlaced.core.model import Call, Confirmation, Handler, Publication, Reply, RequestT, ResultT
 from interlaced.core.ports import Clock
 from interlaced.manifest.build import Built, Generation
-from interlaced.manifest.load import Manifests
+from interlaced.manifest.manifests import Manifests
 from interlaced.manifest.problem import ManifestError, Problem
 from interlaced.telemetry.log import log
 
@@ -144,7 +144,7 @@ class LiveConfiguration:
                 log.error("config.refused", config_hash=before, problems=len(error.problems))
                 return Reload(ReloadResult.REFUSED, before, error.problems)
             after = following.catalog.config_hash
-            if self._is_same(following):
+            if following.is_same(self.generation):
                 return Reload(ReloadResult.UNCHANGED, before)
             await self._swap(following)
             log.info("config.reloaded", config_hash=after, replaced_hash=before)
@@ -158,12 +158,6 @@ class LiveConfiguration:
         for served in self._served.values():
             await served.built.connector.close()
         self._served = {}
-
-    def _is_same(self, following: Generation) -> bool:
-        """Whether every connector was reused and none is gone; a changed secret is a change."""
-        return set(following.built) == set(self._served) and all(
-            self._is_served(built) for built in following.built.values()
-        )
 
     async def _build_next(self) -> Generation:
         """Reads in a thread, so that the loop goes on, and builds."""
