@@ -99,7 +99,8 @@ class Health:
         status = self._statuses.get(request.service)
         if status is None:
             raise Failure(Reason.UNKNOWN_CONNECTOR, "there is no service or connector of this name")
-        return _response(status).SerializeToString()
+        data: bytes = _response(status).SerializeToString()
+        return data
 
     async def watch(
         self, request: pb.HealthCheckRequest, scope: Scope[pb.HealthCheckRequest]
@@ -122,7 +123,7 @@ class Health:
                 f"more than {_MOST_LISTED} entries cannot be listed; check or watch single ones",
                 limit=str(_MOST_LISTED),
             )
-        response: Any = _ListResponse()
+        response = _ListResponse()
         for name, status in self._statuses.items():
             entry = response.statuses[name]
             entry.status = _response(status).status

@@ -93,7 +93,7 @@ def to_status(failure: Failure, *details: Message) -> status_pb2.Status:
     code: int = code_of(failure).value[0]
     status = status_pb2.Status(code=code, message=failure.message)
     for detail in (_error_info(failure), *_hints(failure), *details):
-        status.details.add().Pack(detail)
+        status.details.add().Pack(detail, deterministic=True)
     return status
 
 
