@@ -83,10 +83,12 @@ class HttpTransport(Protocol):
 
         `request.effort.reached` is NOT_SENT until the first byte leaves, then MAYBE. It is REPLIED
         with the status line where that settles what the upstream did (4xx but 408, 500, 501), and
-        otherwise with the last byte: half an answer of 200 does not say what was done. Raises UPSTREAM_CONNECT, UPSTREAM_TLS, EGRESS_DENIED
-        (nothing was sent), UPSTREAM_UNAVAILABLE (the connection was lost), UPSTREAM_TRUNCATED
-        (the body ended early), UPSTREAM_MALFORMED (not HTTP) or TOO_LARGE. Cancelling it closes
-        the connection. After anything odd the connection is never used again.
+        otherwise with the last byte: half an answer of 200 does not say what was done.
+
+        Raises UPSTREAM_CONNECT, UPSTREAM_TLS, EGRESS_DENIED (nothing was sent),
+        UPSTREAM_UNAVAILABLE (the connection was lost), UPSTREAM_TRUNCATED (the body ended early),
+        UPSTREAM_MALFORMED (not HTTP) or TOO_LARGE. Cancelling it closes the connection. After
+        anything odd the connection is never used again.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -28,6 +30,7 @@ from interlaced.transport.tls import client_context
 __all__ = ["AiohttpTransport"]
 
 _LARGE = 1024 * 1024
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 _OWN_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
@@ -68,6 +71,13 @@ class _Resolver(AbstractResolver):
         """Has nothing to close."""
 
 
+class _Request(aiohttp.ClientRequest):
+    """A request that knows its connection. aiohttp forgets it as soon as the last byte is there,
+    which is before anyone has looked at the answer."""
+
+    wire: ResponseHandler | None = None
+
+
 class _Connector(aiohttp.TCPConnector):
     """A pool that bounds the connect by the Clock, and looks at a connection before reusing it."""
 
@@ -87,6 +97,8 @@ class _Connector(aiohttp.TCPConnector):
                 # aiohttp looks at this when a connection comes back, and not when it goes out
                 # again: bytes that came while it was idle would be the next caller's answer.
                 if protocol is not None and not protocol.should_close:
+                    if isinstance(req, _Request):
+                        req.wire = protocol
                     return connection
                 connection.close()
 
@@ -95,18 +107,26 @@ class _Once:
     """The middleware of one request. An error leaves it as a Failure, which aiohttp does not know,
     and so cannot answer with a replay: there is no other public way to switch that off."""
 
-    __slots__ = ("_effort",)
+    __slots__ = ("_effort", "_wire")
 
     def __init__(self, effort: Effort) -> None:
         self._effort = effort
+        self._wire: ResponseHandler | None = None
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         try:
-            return await handler(request)
+            response = await handler(request)
         except (aiohttp.ClientError, OSError) as error:
             raise translate(error, self._effort) from harmless(error)
+        self._wire = request.wire if isinstance(request, _Request) else None
+        return response
+
+    def drop(self) -> None:
+        """Closes the connection, even if aiohttp has put it back among the idle ones."""
+        if self._wire is not None:
+            self._wire.close()
 
 
 async def _before_headers(_: object, context: SimpleNamespace, __: object) -> None:
@@ -146,13 +166,15 @@ class AiohttpTransport:
     async def send(self, request: HttpRequest) -> HttpResponse:
         effort = request.effort
         effort.reached = Reached.NOT_SENT
-        response = await self._begin(request)
+        once = _Once(effort)
+        response = await self._begin(request, once)
         try:
             if is_settled(response.status):
                 effort.reached = Reached.REPLIED
             body = await self._read(response, effort)
         except BaseException:
-            response.close()  # drops the connection: nobody knows where in the answer it stands
+            response.close()
+            once.drop()  # nobody knows where in the answer it stands
             raise
         effort.reached = Reached.REPLIED
         return HttpResponse(response.status, _headers(response), body)
@@ -163,7 +185,7 @@ class AiohttpTransport:
         if session is not None:
             await session.close()
 
-    async def _begin(self, request: HttpRequest) -> aiohttp.ClientResponse:
+    async def _begin(self, request: HttpRequest, once: _Once) -> aiohttp.ClientResponse:
         """Sends the request and waits for the status line and the headers."""
         prepared = request.prepared
         assert isinstance(prepared, _Prepared)  # noqa: S101  # made by this very object
@@ -179,7 +201,7 @@ class AiohttpTransport:
                 headers=headers,
                 data=_data(request.body),
                 allow_redirects=False,
-                middlewares=(_Once(request.effort),),
+                middlewares=(once,),
                 trace_request_ctx=request.effort,
             )
         except (aiohttp.ClientError, OSError) as error:
@@ -219,6 +241,7 @@ class AiohttpTransport:
         trace.on_request_headers_sent.append(_before_headers)
         self._session = aiohttp.ClientSession(
             connector=connector,
+            request_class=_Request,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -247,6 +270,7 @@ def _check_strictly(response: aiohttp.ClientResponse) -> None:
         or version.major != 1
         or (coding and [each.lower() for each in coding] != ["chunked"])
         or not all(is_name(name) for name in response.headers)
+        or _CONTROL.search("".join(response.headers.values())) is not None
     )
     if is_odd:
         raise Failure(Reason.UPSTREAM_MALFORMED, "The upstream's answer is not HTTP/1.1.")

@@ -215,7 +215,8 @@ class OperationConfig(Strict):
     headers: dict[HeaderName, str] = Field(default_factory=dict)
     """Headers of this request: `$req.NAME`, or as it stands."""
     body: JsonValue = None
-    """`$payload` for the caller's own body, or a JSON template with `$req.NAME`, `$payload.PATH`."""
+    """`$payload` for the caller's own body, or a JSON template of `$req.NAME` and
+    `$payload.PATH`."""
     form: dict[str, str | int | float | bool] = Field(default_factory=dict)
     """A form (`application/x-www-form-urlencoded`), written as `query` is."""
     consumes: str = "application/json"

@@ -45,7 +45,6 @@ _LONGEST_HEADER = 8190
 _UTF8 = ("", "utf-8", "utf8", "us-ascii", "ascii")
 
 _Arguments: TypeAlias = Mapping[str, Argument]
-_Get: TypeAlias = Callable[[_Arguments], Argument | None]
 _Make: TypeAlias = Callable[[_Arguments, Value], Value]
 _Headers: TypeAlias = list[tuple[str, str]]
 _Body: TypeAlias = Callable[[Call, _Headers], bytes | None]
@@ -151,9 +150,8 @@ class _Parameters:
             problem = "is not a parameter of this operation" if check is None else check(value)
             if problem:
                 wrong.append(FieldViolation(_field(name), problem))
-        for name in self.required:
-            if name not in arguments:
-                wrong.append(FieldViolation(_field(name), "is missing"))
+        missing = (name for name in self.required if name not in arguments)
+        wrong += [FieldViolation(_field(name), "is missing") for name in missing]
         if wrong:
             _refuse(*wrong)
         return arguments
@@ -433,7 +431,11 @@ def _compile_document(template: Value, known: _Parameters) -> _Body:
     make = _compile_value(template, known, uses)
 
     def build(call: Call, headers: _Headers) -> bytes:
-        value = _payload_value(call) if uses else _no_body(call, headers)
+        value: Value = MISSING
+        if uses:
+            value = _payload_value(call)
+        else:
+            _no_body(call, headers)
         headers.append(("Content-Type", JSON))
         try:
             return json.encode(make(call.parameters, value))
