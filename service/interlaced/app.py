@@ -16,22 +16,23 @@ from interlaced.admin.server import Action, AdminServer, AdminViews
 from interlaced.core.clock import LoopClock, TimeLimit
 from interlaced.core.cursor import CursorCodec
 from interlaced.core.dispatch import Dispatch
-from interlaced.core.feed import HubSettings
-from interlaced.core.hub import Hub
+from interlaced.core.feed import Hub
+from interlaced.core.feed_settings import HubSettings
 from interlaced.core.ports import Tools
 from interlaced.manifest.build import Generation, build
 from interlaced.manifest.live import LiveConfiguration
-from interlaced.manifest.load import Manifests, load
+from interlaced.manifest.load import load
+from interlaced.manifest.manifests import Manifests
 from interlaced.manifest.problem import render
 from interlaced.resilience.admission import Admission
 from interlaced.rpc.callers import require_api_key
 from interlaced.rpc.catalog import Catalog, ConnectorState, FeedInfo
-from interlaced.rpc.feed import FeedService
+from interlaced.rpc.feed import Feeds
 from interlaced.rpc.frames import encode_event
 from interlaced.rpc.gateway import Gateway
 from interlaced.rpc.guard import Guard
 from interlaced.rpc.health import Health
-from interlaced.rpc.reflection import reflection_services
+from interlaced.rpc.reflection import Reflection
 from interlaced.rpc.server import RpcServer, TlsFiles
 from interlaced.rpc.settings import RpcSettings
 from interlaced.settings import Settings
@@ -192,7 +193,7 @@ class App:
             authenticate=require_api_key(keys) if keys else None,
         )
         gateway = Gateway(guard=guard, dispatch=self._dispatch, clock=self._clock)
-        feeds = FeedService(guard=guard, hub=self._hub, dispatch=self._dispatch, clock=self._clock)
+        feeds = Feeds(guard=guard, hub=self._hub, dispatch=self._dispatch, clock=self._clock)
         catalog = Catalog(
             guard=guard,
             snapshot=lambda: self._live.generation.catalog,
@@ -205,7 +206,7 @@ class App:
         health = Health(guard=guard, services=names)
         services = [gateway.service(), feeds.service(), catalog.service(), health.service()]
         if settings.has_reflection:
-            services += reflection_services(guard, names)
+            services += Reflection(guard=guard, services=names).services()
         server = RpcServer(
             guard=guard,
             services=services,
