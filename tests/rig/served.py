@@ -104,7 +104,15 @@ async def process(
 async def _wait_for(ports: Path, started: asyncio.subprocess.Process, log: Path) -> None:
     """Waits for the file that is written once everything is bound."""
     async with asyncio.timeout(HANG):
-        while not ports.exists():
+        while not _is_there(ports):
             if started.returncode is not None:
-                raise RuntimeError(f"the service ended: {log.read_text()}")
+                raise RuntimeError(f"the service ended: {_told(log)}")
             await asyncio.sleep(0.02)
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists()
+
+
+def _told(log: Path) -> str:
+    return log.read_text()
