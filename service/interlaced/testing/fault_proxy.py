@@ -113,6 +113,8 @@ class FaultProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
         self.accepted = 0
         """Connections accepted so far."""
         self.request_bytes = 0
@@ -175,6 +177,10 @@ class FaultProxy:
         for link in list(self._links):
             link.reset()
 
+    async def idle(self) -> None:
+        """Waits until no connection is open."""
+        await self._is_idle.wait()
+
     def _listen(self) -> None:
         self._listener = _socket(self.port)
         self._listener.listen(512)
@@ -206,6 +212,7 @@ class FaultProxy:
         reader, writer = await asyncio.open_connection(sock=sock)
         link = _Link(writer, faults, pinned=is_pinned)
         self._links.add(link)
+        self._is_idle.clear()
         try:
             await link.passage()
             answers, link.server = await asyncio.open_connection(*self._target)
@@ -217,6 +224,8 @@ class FaultProxy:
         finally:
             link.close()
             self._links.discard(link)
+            if not self._links:
+                self._is_idle.set()
 
     async def _request(
         self, link: _Link, reader: asyncio.StreamReader, server: asyncio.StreamWriter

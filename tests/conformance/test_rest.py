@@ -1,0 +1,16 @@
+"""The connector suite on the rest kind."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+
+from rest_rig import RestRig, rest_rig
+
+from interlaced.testing.connector_suite import ConnectorSuite
+
+
+class TestRest(ConnectorSuite):
+    """The rest kind passes every clause."""
+
+    def rig(self) -> AbstractAsyncContextManager[RestRig]:
+        return rest_rig()
