@@ -156,12 +156,12 @@ class App:
         await self._admin.close()
         log.info("server.stopped")
 
-    def _read(self) -> Manifests:
-        """Reads the manifests; runs in a thread."""
+    async def _read(self) -> Manifests:
+        """Reads the manifests in a thread, so that the loop goes on."""
         environment = dict(self._environment)
         if self._settings.secrets_folder is not None:
             environment["INTERLACE_SECRETS"] = str(self._settings.secrets_folder)
-        return load(self._settings.config, env=environment)
+        return await asyncio.to_thread(load, self._settings.config, env=environment)
 
     def _build(self, manifests: Manifests, previous: Generation | None) -> Generation:
         learn_secrets(manifests.secrets)

@@ -83,7 +83,7 @@ Serve: TypeAlias = Callable[[Generation, "LiveConfiguration"], Awaitable[None]]
 class LiveConfiguration:
     """Reads, builds, swaps, and drains what was replaced.
 
-    `read` returns the manifests or raises ManifestError; it runs in a thread. `build` makes a
+    `read` returns the manifests or raises ManifestError. `build` makes a
     Generation and reuses what did not change. `serve` swaps it in. A replaced connector is closed
     once its calls have ended, at the latest after `drain` seconds.
     """
@@ -91,7 +91,7 @@ class LiveConfiguration:
     def __init__(
         self,
         *,
-        read: Callable[[], Manifests],
+        read: Callable[[], Awaitable[Manifests]],
         build: Callable[[Manifests, Generation | None], Generation],
         serve: Serve,
         clock: Clock,
@@ -160,9 +160,7 @@ class LiveConfiguration:
         self._served = {}
 
     async def _build_next(self) -> Generation:
-        """Reads in a thread, so that the loop goes on, and builds."""
-        manifests = await asyncio.to_thread(self._read)
-        return self._build(manifests, self._generation)
+        return self._build(await self._read(), self._generation)
 
     async def _swap(self, following: Generation) -> None:
         """Opens what is new, puts it into service, and drains what was replaced."""

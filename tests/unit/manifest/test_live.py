@@ -1,0 +1,192 @@
+"""The configuration that is served: swapped whole, drained, or kept."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from interlaced.core.failure import Failure, Reason
+from interlaced.core.model import Call, Effort
+from interlaced.manifest.build import Generation, build
+from interlaced.manifest.live import LiveConfiguration, ReloadResult, Tally
+from interlaced.manifest.load import load
+from interlaced.manifest.problem import ManifestError
+from interlaced.resilience.admission import Admission
+from interlaced.testing.clock import VirtualClock
+from interlaced.testing.fakes import make_tools
+
+ONE = """
+interlace: 1
+connector: one
+upstream: {memory: test}
+operations: {Get: {reply: {answer: REPLY}}}
+"""
+
+
+class Rig:
+    """A live configuration over a folder, on a virtual clock."""
+
+    def __init__(self, folder: Path, drain: float = 60.0) -> None:
+        self.folder = folder
+        self.clock = VirtualClock()
+        self.served: list[Generation] = []
+        self.tools = make_tools(self.clock)
+        self.admission = Admission(8)
+        self.live = LiveConfiguration(
+            read=self.read,
+            build=self.build,
+            serve=self.serve,
+            clock=self.clock,
+            drain=drain,
+        )
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / f"{name}.yaml").write_text(text)
+
+    async def read(self):
+        return load([self.folder], env={})
+
+    def build(self, manifests, previous):
+        return build(manifests, tools=self.tools, admission=self.admission, previous=previous)
+
+    async def serve(self, generation: Generation, live: LiveConfiguration) -> None:
+        self.served.append(generation)
+
+    def call(self, connector: str = "one") -> Call:
+        now = self.clock.now()
+        return Call(deadline=now + 30, effort=Effort(now), connector=connector, operation="Get")
+
+
+def test_a_changed_section_is_rebuilt_and_an_unchanged_one_is_the_same_object(tmp_path) -> None:
+    rig = Rig(tmp_path)
+    rig.write("one", ONE)
+    rig.write("two", ONE.replace("one", "two"))
+
+    async def main() -> None:
+        await rig.live.start()
+        first = rig.live.generation.built
+        rig.write("two", ONE.replace("one", "two").replace("REPLY", "other"))
+        report = await rig.live.reload()
+        assert report.result is ReloadResult.OK
+        second = rig.live.generation.built
+        assert second["one"] is first["one"]
+        assert second["two"] is not first["two"]
+        reply = await rig.live.routes()[("two", "Get")](rig.call("two"))
+        assert b"other" in reply.payload.data
+        await rig.live.close()
+
+    rig.clock.run(main())
+
+
+def test_a_bad_file_keeps_the_old_configuration_and_says_why(tmp_path) -> None:
+    rig = Rig(tmp_path)
+    rig.write("one", ONE)
+
+    async def main() -> None:
+        await rig.live.start()
+        before = rig.live.generation
+        rig.write("one", ONE.replace("operations", "operation"))
+        report = await rig.live.reload()
+        assert report.result is ReloadResult.REFUSED
+        assert report.problems[0].line == 5
+        assert "operations" in str(report.problems[0])
+        assert rig.live.generation is before
+        assert rig.served == [before]
+        rig.write("one", ONE)
+        assert (await rig.live.reload()).result is ReloadResult.UNCHANGED
+        await rig.live.close()
+
+    rig.clock.run(main())
+
+
+def test_the_first_configuration_must_be_right(tmp_path) -> None:
+    rig = Rig(tmp_path)
+    rig.write("one", "interlace: 2\n")
+
+    async def main() -> None:
+        with pytest.raises(ManifestError):
+            await rig.live.start()
+        with pytest.raises(RuntimeError):
+            assert rig.live.generation
+
+    rig.clock.run(main())
+
+
+SLOW = ONE.replace("{answer: REPLY}", "{answer: slow}, delay: 8s")
+
+
+def test_a_call_under_way_ends_on_the_old_connector_before_that_is_closed(tmp_path) -> None:
+    rig = Rig(tmp_path)
+    rig.write("one", SLOW)
+
+    async def main() -> None:
+        await rig.live.start()
+        old = rig.live.generation.built["one"].connector
+        closed = watch_close(old)
+        under_way = asyncio.create_task(rig.live.routes()[("one", "Get")](rig.call()))
+        await rig.clock.sleep(1)
+        rig.write("one", ONE)
+        await rig.live.reload()
+        await rig.clock.sleep(1)
+        assert not closed
+        assert b"slow" in (await under_way).payload.data
+        await rig.clock.sleep(1)
+        assert closed
+        await rig.live.close()
+
+    rig.clock.run(main())
+
+
+def test_a_call_that_outlives_the_drain_does_not_keep_the_old_connector_open(tmp_path) -> None:
+    rig = Rig(tmp_path, drain=2.0)
+    rig.write("one", SLOW)
+
+    async def main() -> None:
+        await rig.live.start()
+        closed = watch_close(rig.live.generation.built["one"].connector)
+        under_way = asyncio.create_task(rig.live.routes()[("one", "Get")](rig.call()))
+        await rig.clock.sleep(0.1)
+        rig.write("one", ONE)
+        await rig.live.reload()
+        await rig.clock.sleep(3)
+        assert closed
+        await asyncio.gather(under_way, return_exceptions=True)
+        await rig.live.close()
+
+    rig.clock.run(main())
+
+
+def watch_close(connector) -> list[bool]:
+    """Records that a connector was closed, and still closes it."""
+    closed: list[bool] = []
+    close = connector.close
+
+    async def note() -> None:
+        closed.append(True)
+        await close()
+
+    connector.close = note
+    return closed
+
+
+def test_a_tally_counts_failures_as_ends() -> None:
+    clock = VirtualClock()
+    tally = Tally()
+
+    async def fail(_call: Call) -> None:
+        await clock.sleep(1)
+        raise Failure(Reason.UPSTREAM_CONNECT, "cannot be reached")
+
+    async def main() -> None:
+        call = Call(deadline=0, effort=Effort(0), connector="c", operation="o")
+        task = asyncio.create_task(tally.wrap(fail)(call))
+        await asyncio.sleep(0)
+        assert tally.count == 1
+        await tally.wait_idle()
+        assert tally.count == 0
+        with pytest.raises(Failure):
+            await task
+
+    clock.run(main())
