@@ -123,3 +123,10 @@ def brief(items: list[Delivery | Gap]) -> list[str]:
         f"gap {item.first}..{item.last}" if isinstance(item, Gap) else item.event.id
         for item in items
     ]
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Waits, for five seconds at most, until something that nobody announces has happened."""
+    async with asyncio.timeout(5):
+        while not holds():  # noqa: ASYNC110  # the far side has no event to wait for
+            await asyncio.sleep(0.005)

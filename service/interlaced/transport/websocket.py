@@ -158,10 +158,12 @@ class WebSocketConnection:
 
     async def close(self, clock: Clock) -> None:
         """Says goodbye for at most half a second, then frees everything; never hangs."""
-        with contextlib.suppress(TimeoutError), TimeLimit(clock, clock.now() + _POLITE):
-            await self._socket.close(code=aiohttp.WSCloseCode.GOING_AWAY)
-        self.abort()
-        await self._session.close()
+        try:
+            with contextlib.suppress(TimeoutError), TimeLimit(clock, clock.now() + _POLITE):
+                await self._socket.close(code=aiohttp.WSCloseCode.GOING_AWAY)
+        finally:
+            self.abort()
+            await self._session.close()
 
 
 async def connect(settings: WebSocketSettings, clock: Clock) -> WebSocketConnection:

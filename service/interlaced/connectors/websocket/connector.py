@@ -151,7 +151,7 @@ class _Link:
         self._attached: list[_Slot] = []
         self._awaited: list[_Slot] = []
         self._task: asyncio.Task[None] | None = None
-        self._ready: asyncio.Future[None] | None = None
+        self._ready: asyncio.Future[bool] | None = None
         self._next_attempt = -1.0
         self._is_closed = False
 
@@ -188,8 +188,8 @@ class _Link:
             self._task = asyncio.create_task(self._run(self._ready))
         ready = self._ready
         await asyncio.wait([ready])
-        failure = shut_down() if ready.cancelled() else slot.lost
-        if failure is not None:
+        if ready.cancelled() or not ready.result():
+            failure = slot.lost or shut_down()
             raise NotConnected(failure) from failure
 
     async def detach(self, slot: _Slot) -> None:
@@ -215,7 +215,7 @@ class _Link:
             task.cancel()
             await asyncio.wait([task])
 
-    async def _run(self, ready: asyncio.Future[None]) -> None:
+    async def _run(self, ready: asyncio.Future[bool]) -> None:
         """Lives as long as one connection."""
         try:
             await self._keep_pace()
@@ -229,7 +229,7 @@ class _Link:
         finally:
             ready.cancel()
 
-    def _end(self, ready: asyncio.Future[None], failure: Failure) -> None:
+    def _end(self, ready: asyncio.Future[bool], failure: Failure) -> None:
         if self._task is not asyncio.current_task():
             return  # it was stopped, and its successor may be at work
         self._task = None
@@ -237,7 +237,7 @@ class _Link:
             self._next_attempt = self._tools.clock.now() + failure.retry_after
         self._lose(failure)
         if not ready.done():
-            ready.set_result(None)  # the slots say that it failed
+            ready.set_result(False)  # the slots say why
 
     def _lose(self, failure: Failure) -> None:
         """Tells every reader, and keeps a place for each to come back to."""
@@ -258,7 +258,7 @@ class _Link:
             await clock.sleep(wait)
         self._next_attempt = clock.now() + self._pace
 
-    async def _live(self, ready: asyncio.Future[None]) -> None:
+    async def _live(self, ready: asyncio.Future[bool]) -> None:
         connection = await self._dial()
         clock = self._tools.clock
         session = Session(self._plan, self._memory, clock.now())
@@ -278,11 +278,13 @@ class _Link:
             watch.cancel()
             if not is_polite:
                 connection.abort()
-            await _stop_task(beat)
-            await connection.close(clock)
+            try:
+                await _stop_task(beat)
+            finally:  # the last reader may go, and cancel this, while it ends by itself
+                await connection.close(clock)
 
     async def _talk(
-        self, connection: WebSocketConnection, session: Session, ready: asyncio.Future[None]
+        self, connection: WebSocketConnection, session: Session, ready: asyncio.Future[bool]
     ) -> None:
         """Subscribes, then reads until the connection ends; always ends in a Failure."""
         clock = self._tools.clock
@@ -290,7 +292,7 @@ class _Link:
             await connection.send(text)
         while True:
             if session.is_subscribed and not ready.done():
-                ready.set_result(None)
+                ready.set_result(True)
             frame = await connection.receive()
             if frame.kind is FrameKind.CLOSED:
                 raise closed(frame.code)
