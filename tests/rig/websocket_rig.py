@@ -107,14 +107,20 @@ async def read_until(reader: Reader, count: int) -> list[Delivery | Gap]:
     return items
 
 
-async def lost(reader: Reader) -> Failure:
-    """Reads until the connection is lost, within five seconds, and returns why."""
+async def read_to_the_end(reader: Reader) -> tuple[list[Delivery | Gap], Failure]:
+    """Reads until the connection is lost, within five seconds; returns what came, and why."""
+    items: list[Delivery | Gap] = []
     async with asyncio.timeout(5):
         while True:
             try:
-                await reader.read()
+                items += await reader.read()
             except NotConnected as error:
-                return error.failure
+                return items, error.failure
+
+
+async def lost(reader: Reader) -> Failure:
+    """Reads until the connection is lost, and returns why."""
+    return (await read_to_the_end(reader))[1]
 
 
 def brief(items: list[Delivery | Gap]) -> list[str]:

@@ -163,7 +163,7 @@ class Chaos:
         """
         values = dict(payload)
         upstream = values.pop("upstream", None)
-        if upstream is not None and upstream not in self._listeners:
+        if upstream is not None and not (isinstance(upstream, str) and upstream in self._listeners):
             raise _invalid("upstream", f"expected one of {', '.join(self._listeners)}")
         is_clear = _read("clear", _flag, values.pop("clear", False))
         if is_clear and values:

@@ -209,12 +209,13 @@ def _read_order(body: bytes) -> Mapping[str, object] | web.Response:
         order = json.loads(body)
     except ValueError:
         return _error(400, "the body is no JSON")
-    if not isinstance(order, dict) or order.get("product") not in _BY_ID:
+    product = order.get("product") if isinstance(order, dict) else None
+    if not isinstance(product, str) or product not in _BY_ID:
         return _error(422, "product is not in the catalogue")
     quantity = order.get("quantity", 1)
     if type(quantity) is not int or not 1 <= quantity <= 100:
         return _error(422, "quantity must lie between 1 and 100")
-    return {"product": order["product"], "quantity": quantity}
+    return {"product": product, "quantity": quantity}
 
 
 def _reset(request: web.Request) -> web.Response:
