@@ -254,6 +254,13 @@ class Guard:
     def _admit(self, scope: Scope[RequestT], serves_drain: bool) -> None:
         if self.is_draining and not serves_drain:
             raise self._draining()
+        if len(self._open) > self._settings.max_rpcs:
+            raise Failure(
+                Reason.OVERLOADED,
+                "too many RPCs are open",
+                retry_after=1.0,
+                limit=str(self._settings.max_rpcs),
+            )
         if self._authenticate is not None:
             scope.caller = self._authenticate(scope.metadata, scope.context.auth_context())
 

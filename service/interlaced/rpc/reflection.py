@@ -80,7 +80,13 @@ class Reflection:
         return file
 
     def _by_symbol(self, request: pb.ServerReflectionRequest) -> FileDescriptor:
-        file: FileDescriptor = self._pool.FindFileContainingSymbol(request.file_containing_symbol)
+        symbol = request.file_containing_symbol
+        file: FileDescriptor
+        try:
+            file = self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            # The pool finds types and services by themselves, but methods only by this.
+            file = self._pool.FindMethodByName(symbol).containing_service.file
         return file
 
     def _by_extension(self, request: pb.ServerReflectionRequest) -> FileDescriptor:

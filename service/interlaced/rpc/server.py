@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ import grpc
 import grpc.aio
 
 from interlaced.rpc.guard import Guard
+from interlaced.rpc.noise import silence_poller
 from interlaced.rpc.settings import RpcSettings
 
 __all__ = ["BindError", "RpcServer", "TlsFiles", "server_options"]
@@ -85,9 +87,9 @@ class RpcServer:
     async def start(self) -> int:
         """Binds and serves; returns the port. Raises BindError."""
         settings = self.guard.settings
-        server = grpc.aio.server(
-            options=server_options(settings), maximum_concurrent_rpcs=settings.max_rpcs
-        )
+        silence_poller(asyncio.get_running_loop())
+        # No `maximum_concurrent_rpcs`: the pinned version lets far more through; the guard counts.
+        server = grpc.aio.server(options=server_options(settings))
         server.add_generic_rpc_handlers((*self.services, self.guard.unknown_methods()))
         address = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
         try:

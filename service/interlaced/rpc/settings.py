@@ -27,7 +27,7 @@ class RpcSettings(Strict):
     max_streams: int = Field(1000, ge=1)
     """How many RPCs may be open on one connection; further ones wait at the client."""
     max_rpcs: int = Field(20_000, ge=1)
-    """gRPC's own count of open RPCs: only a last fence behind our own admission."""
+    """How many RPCs may be open in all: only a last fence, behind the admission of calls."""
     keepalive_time: Duration = 60.0
     """How long a connection may be quiet before it is pinged."""
     keepalive_timeout: Duration = 20.0

@@ -1,0 +1,205 @@
+"""The server as a whole: binding, pings, overload, many loops, TLS and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ipaddress
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from interlace.v1 import gateway_service_pb2 as pb, gateway_service_pb2_grpc
+from rpc_rig import Rig, a_call, info_of, serving, status_of
+
+from interlaced.core.failure import Failure, Reason
+from interlaced.core.model import Call, Reply
+from interlaced.rpc.server import BindError, RpcServer, TlsFiles, server_options
+from interlaced.rpc.settings import RpcSettings
+
+HERE = Path(__file__).parent
+
+
+async def test_a_second_server_on_a_taken_port_fails_loudly() -> None:
+    """P33: SO_REUSEPORT is off, so that nothing steals half of the connections."""
+    async with serving() as rig:
+        second = RpcServer(guard=rig.guard, services=(), port=rig.port)
+        with pytest.raises(BindError, match=str(rig.port)):
+            await second.start()
+
+
+def test_four_loops_in_one_process_make_no_noise() -> None:
+    """P14: no loop's exception handler is called."""
+    path = os.pathsep.join([str(HERE.parent / "rig"), str(HERE.parent.parent / "service")])
+    done = subprocess.run(
+        [sys.executable, str(HERE / "four_loops.py")],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "complaints: 0" in done.stdout, done.stdout + done.stderr
+
+
+async def test_a_quiet_stream_survives_the_pings_of_both_sides() -> None:
+    """P34: the server tolerates what the client package sends."""
+    settings = RpcSettings(min_ping_interval=0.1, keepalive_time=0.2, keepalive_timeout=5.0)
+    options = [
+        ("grpc.keepalive_time_ms", 200),
+        ("grpc.keepalive_timeout_ms", 5000),
+        ("grpc.http2.max_pings_without_data", 0),
+    ]
+    async with serving(settings, channel_options=options) as rig:
+        stream = rig.stub.Session()
+        await stream.read()
+        await asyncio.sleep(3)
+        await stream.write(pb.SessionRequest(items=[pb.SessionItem(id=1, call=a_call("Echo"))]))
+        assert (await stream.read()).replies[0].id == 1
+
+
+def test_the_options_are_the_documented_pair() -> None:
+    """P34, P35: pings every 10 s are tolerated, and gRPC's limit is twice our own."""
+    options = dict(server_options(RpcSettings()))
+    assert options["grpc.http2.min_recv_ping_interval_without_data_ms"] == 10_000
+    assert options["grpc.keepalive_time_ms"] == 60_000
+    assert options["grpc.keepalive_permit_without_calls"] == 1
+    assert options["grpc.max_receive_message_length"] == 8 * 1024 * 1024
+    assert options["grpc.so_reuseport"] == 0
+
+
+async def test_overload_sheds_and_leaks_no_permit() -> None:
+    """P28, F27: ten times the capacity in waves: the capacity is always served, the rest is told
+    to come back, and no wave finds less room than the one before."""
+    async with serving() as rig:
+        in_flight = 0
+
+        async def limited(_call: Call) -> Reply:
+            nonlocal in_flight
+            if in_flight >= 10:
+                raise Failure(Reason.OVERLOADED, "too much is in flight", retry_after=0.1)
+            in_flight += 1
+            try:
+                await asyncio.sleep(0.05)
+            finally:
+                in_flight -= 1
+            return await rig.upstream.echo(_call)
+
+        rig.dispatch.swap({("up", "Echo"): limited}, {})
+        for _ in range(5):
+            answers = await asyncio.gather(
+                *(rig.call(a_call("Echo")) for _ in range(100)), return_exceptions=True
+            )
+            shed = [answer for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
+            assert len(answers) - len(shed) >= 10
+            for error in shed:
+                assert info_of(status_of(error)).reason == "OVERLOADED"
+        assert in_flight == 0
+        await rig.until_idle()
+
+
+async def test_the_last_fence_refuses_and_recovers() -> None:
+    """P28: the count of open RPCs holds, and no wave finds less room than the one before."""
+    async with serving(RpcSettings(max_rpcs=2)) as rig:
+        for _ in range(3):
+            answers = await asyncio.gather(
+                *(rig.call(a_call("Sleep", seconds=0.1)) for _ in range(8)), return_exceptions=True
+            )
+            shed = [answer for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
+            assert len(shed) == 6
+            assert {info_of(status_of(error)).reason for error in shed} == {"OVERLOADED"}
+
+
+async def open_streams(rig: Rig, count: int) -> list[Any]:
+    streams = [rig.stub.Session() for _ in range(count)]
+    await asyncio.gather(*(stream.read() for stream in streams))
+    return streams
+
+
+async def test_it_stops_in_time_with_50_endless_streams_open() -> None:
+    """DELIVERY 5: streams end with a status of ours, not with the axe."""
+    async with serving() as rig:
+        sessions = await open_streams(rig, 50)
+        watch = rig.channel.unary_stream("/grpc.health.v1.Health/Watch")(b"")
+        assert await watch.read() == b"\x08\x01"
+        started = time.monotonic()
+        await rig.server.stop(2.0)
+        assert time.monotonic() - started < 4
+        for stream in sessions:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stream.read()
+            assert info_of(status_of(caught.value)).reason == "DRAINING"
+        assert await watch.read() == b"\x08\x02"
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await watch.read()
+        assert info_of(status_of(caught.value)).reason == "DRAINING"
+
+
+async def test_a_call_that_outlives_the_grace_is_told_that_it_may_have_happened() -> None:
+    async with serving() as rig:
+        running = asyncio.ensure_future(rig.call(a_call("Sleep", seconds=30.0)))
+        while not rig.upstream.open:
+            await asyncio.sleep(0.005)
+        await rig.server.stop(0.2)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await running
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert info_of(status_of(caught.value)).metadata["reached"] == "maybe"
+        assert rig.upstream.open == 0
+
+
+def certificate(folder: Path) -> TlsFiles:
+    """Writes a certificate for the loopback that is its own authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = TlsFiles(folder / "cert.pem", folder / "key.pem", folder / "cert.pem")
+    files.certificate.write_bytes(built.public_bytes(serialization.Encoding.PEM))
+    files.private_key.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return files
+
+
+async def test_a_client_certificate_is_asked_for(tmp_path: Path) -> None:
+    files = certificate(tmp_path)
+    pem, key = files.certificate.read_bytes(), files.private_key.read_bytes()
+    async with serving(tls=files) as rig:
+        target, request = f"localhost:{rig.port}", pb.CallRequest(call=a_call("Echo"))
+        with_one = grpc.ssl_channel_credentials(pem, key, pem)
+        async with grpc.aio.secure_channel(target, with_one) as channel:
+            stub = gateway_service_pb2_grpc.GatewayServiceStub(channel)
+            assert await stub.Call(request, timeout=10)
+        without = grpc.ssl_channel_credentials(pem)
+        async with grpc.aio.secure_channel(target, without) as channel:
+            stub = gateway_service_pb2_grpc.GatewayServiceStub(channel)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stub.Call(request, timeout=10)
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
