@@ -58,4 +58,4 @@ def render(problem: Problem) -> str:
         )
     caret = " " * problem.caret + "^" * problem.width
     told = f"{caret} {problem.hint}".rstrip()
-    return f"{head}\n{problem.line:5} | {problem.source}\n      | {told:<58} {docs}"
+    return f"{head}\n{problem.line:5} | {problem.source}\n      | {told:<60} {docs}"

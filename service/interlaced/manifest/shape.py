@@ -83,7 +83,9 @@ class Shape:
         shape = self
         for key in path.split("."):
             shape = shape.at(key)
-        return any(option.get("type") not in ("object", "array") for option in shape.options)
+        return any(
+            option.get("type") not in ("object", "array", "null") for option in shape.options
+        )
 
 
 def _options(root: Schema, schema: object) -> Iterator[Schema]:

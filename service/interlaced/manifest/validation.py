@@ -174,7 +174,7 @@ class _Translator:
         self._shape = shape
         self._broken = broken
 
-    def finding(self, detail: _Detail) -> Finding | None:  # noqa: PLR0911  # one per kind of error
+    def finding(self, detail: _Detail) -> Finding | None:
         """Returns the finding, or None if it only follows from a reference that failed."""
         if self._is_broken(detail.keys):
             return None
