@@ -20,6 +20,7 @@ __all__ = [
     "PolicyConfig",
     "RetryConfig",
     "Trip",
+    "TripField",
     "parse_trip",
 ]
 
@@ -75,7 +76,8 @@ class RetryConfig(Strict):
 
     budget: Share = 0.1
     """What retries may add to the connector's calls over ten seconds. One retry a second is
-    always allowed, unless this is 0%. Connector-wide: an operation's own value is not used."""
+    always allowed, unless this is 0%. An operation with another share than its connector's has a
+    budget of its own."""
 
     statuses: tuple[Annotated[int, Field(ge=100, le=599)], ...] | None = None
     """The HTTP statuses worth another try. Without it, what the connector calls temporary: 408,

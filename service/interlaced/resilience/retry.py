@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from interlaced.core.backoff import Backoff
-from interlaced.core.failure import Failure
+from interlaced.core.failure import Failure, Reached
 from interlaced.core.model import Handler, Request, RequestT, ResultT, Step
 from interlaced.resilience.budget import RetryBudget
 from interlaced.resilience.bulkhead import Sleepers
@@ -39,10 +39,13 @@ def retry(
     async def run(request: RequestT) -> ResultT:
         plan.budget.add_call()
         retries = 0
+        was_seen = False
         while True:
             try:
                 return await follow(request)
-            except Failure as failure:
+            except Failure as error:
+                failure = _with_past(error, was_seen=was_seen)
+                was_seen = failure.reached is Reached.MAYBE
                 wait = _next_wait(request, failure, retries, wiring, plan)
                 if wait is None:
                     final = repeat.as_final(request, failure)
@@ -51,6 +54,13 @@ def retry(
             retries += 1
 
     return run
+
+
+def _with_past(failure: Failure, *, was_seen: bool) -> Failure:
+    """A last attempt that was not sent does not undo an earlier one that may have arrived."""
+    if was_seen and failure.reached is Reached.NOT_SENT:
+        return failure.but(reached=Reached.MAYBE)
+    return failure
 
 
 def _next_wait(

@@ -107,7 +107,7 @@ def compose(
     observer = tools.observer.operation(connector, operation.name)
     wiring = Wiring(tools.clock, tools.random, observer, repeat)
     handler = _attempts(operation.attempt, wiring, policy, guard, _REPLY)
-    handler = retry(handler, wiring, plan=_plan(policy.retry, guard))
+    handler = retry(handler, wiring, plan=_plan(policy.retry, guard, tools))
     handler = admit(handler, wiring, admission=admission)
     return deadline(handler, wiring, seconds=policy.deadline)
 
@@ -160,12 +160,15 @@ def _attempts(
     return handler
 
 
-def _plan(config: RetryConfig, guard: ConnectorGuard) -> RetryPlan:
+def _plan(config: RetryConfig, guard: ConnectorGuard, tools: Tools) -> RetryPlan:
+    budget = guard.budget
+    if config.budget != guard.policy.retry.budget:
+        budget = RetryBudget(config.budget, tools.clock, tools.observer.connector(guard.name))
     return RetryPlan(
         attempts=config.attempts,
         backoff=config.backoff,
         max_wait=config.max_wait,
-        budget=guard.budget,
+        budget=budget,
         sleepers=guard.sleepers,
     )
 
