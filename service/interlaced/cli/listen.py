@@ -1,0 +1,168 @@
+"""The verbs that listen and tell: `watch` and `publish`."""
+
+import json
+import uuid
+from typing import Annotated
+
+import typer
+
+from interlace import Dropped, Event, Filter, Gap, Overflow, Prefix, Start
+from interlaced.cli.connect import (
+    ApiKeyOption,
+    CaOption,
+    CertOption,
+    KeyOption,
+    Server,
+    ServerOption,
+    as_json,
+    bytes_of,
+    client,
+    pairs,
+    run,
+    seconds,
+    split_name,
+)
+from interlaced.cli.output import Exit, Style, fail, print_json, say, show
+
+__all__ = ["register"]
+
+_ADDRESS = "127.0.0.1:7070"
+
+FormatOption = Annotated[Style, typer.Option("--format", help="text or json.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verbs."""
+    app.command("watch")(watch)
+    app.command("publish")(publish)
+
+
+def watch(
+    feed: Annotated[str, typer.Argument(help="CONNECTOR.FEED")],
+    *,
+    start: Annotated[str, typer.Option("--from", help="now, oldest, or a cursor.")] = "now",
+    key: Annotated[str, typer.Option(help="Only this key; KEY* is a prefix.")] = "",
+    type_: Annotated[str, typer.Option("--type", help="Only this type; TYPE* is a prefix.")] = "",
+    overflow: Annotated[
+        str, typer.Option(help="block, drop_oldest, drop_newest, conflate or disconnect.")
+    ] = "block",
+    count: Annotated[int, typer.Option(help="End after so many events; 0 goes on.")] = 0,
+    output: FormatOption = Style.TEXT,
+    server: ServerOption = _ADDRESS,
+    tls_ca: CaOption = None,
+    tls_cert: CertOption = None,
+    tls_key: KeyOption = None,
+    api_key: ApiKeyOption = None,
+) -> None:
+    """Print the events of a feed as they come; reconnects by itself.
+
+    Example: interlace watch ticks.Ticks --count 3
+    """
+    split_name(feed, "FEED")
+    wanted = Filter(type=_match(type_), key=_match(key))
+
+    async def work() -> None:
+        left = count
+        async with (
+            client(Server(server, tls_ca, tls_cert, tls_key, api_key)) as service,
+            service.subscribe(
+                feed, start=_start(start), filter=wanted, overflow=_overflow(overflow)
+            ) as events,
+        ):
+            async for item in events:
+                if isinstance(item, Event):
+                    _show(item, output)
+                    left -= 1
+                    if left == 0:
+                        break
+                else:
+                    _remark(item)
+            cursor = events.cursor
+        say(f"cursor {cursor}")
+
+    run(work())
+
+
+def publish(
+    sink: Annotated[str, typer.Argument(help="CONNECTOR.SINK")],
+    *,
+    data: Annotated[str, typer.Option("-d", "--data", help="Content: text, @FILE or @-.")],
+    type_: Annotated[str, typer.Option("--type", help="What kind of thing happened.")] = "event",
+    event_id: Annotated[str, typer.Option("--id", help="Unique; a new one if not given.")] = "",
+    source: Annotated[str, typer.Option(help="Where it happened.")] = "interlace-cli",
+    key: Annotated[str, typer.Option(help="Events of one key keep their order.")] = "",
+    attribute: Annotated[list[str], typer.Option(help="NAME=VALUE")] = [],  # noqa: B006  # typer copies it
+    media_type: Annotated[str, typer.Option(help="Of the content.")] = "application/json",
+    timeout: Annotated[str, typer.Option(help="The most time it may take: 5s.")] = "",
+    output: FormatOption = Style.TEXT,
+    server: ServerOption = _ADDRESS,
+    tls_ca: CaOption = None,
+    tls_cert: CertOption = None,
+    tls_key: KeyOption = None,
+    api_key: ApiKeyOption = None,
+) -> None:
+    """Publish one event; exit code 0 only when the broker has confirmed it.
+
+    Example: interlace publish orders.Orders --type order.created --data '{"id": 7}'
+    """
+    split_name(sink, "SINK")
+    event = Event(
+        id=event_id or uuid.uuid4().hex,
+        source=source,
+        type=type_,
+        data=bytes_of(data),
+        media_type=media_type,
+        key=key,
+        attributes=pairs(attribute),
+    )
+
+    async def work() -> None:
+        async with client(Server(server, tls_ca, tls_cert, tls_key, api_key)) as service:
+            (outcome,) = await service.publish(sink, [event], timeout=seconds(timeout))
+        if outcome.error is not None:
+            raise outcome.error
+        if output is Style.JSON:
+            print_json({"id": event.id, "position": outcome.position.hex()})
+        else:
+            show(f"confirmed {event.id}{' (known already)' if outcome.is_duplicate else ''}")
+
+    run(work())
+
+
+def _start(text: str) -> Start:
+    if text == "now":
+        return Start.now()
+    return Start.oldest() if text == "oldest" else Start.after(text)
+
+
+def _overflow(text: str) -> Overflow:
+    rules = ("block", "drop_oldest", "drop_newest", "conflate", "disconnect")
+    if text not in rules:
+        fail(f"--overflow {text}: expected one of {', '.join(rules)}", Exit.USAGE)
+    return Overflow(text)
+
+
+def _match(text: str) -> str | Prefix | None:
+    """Reads a filter: empty is none, a trailing * makes a prefix."""
+    if not text:
+        return None
+    return Prefix(text[:-1]) if text.endswith("*") else text
+
+
+def _show(event: Event, output: Style) -> None:
+    content = as_json(event.data, event.media_type)
+    if output is Style.JSON:
+        record = {"id": event.id, "source": event.source, "type": event.type, "key": event.key}
+        time = event.time.isoformat() if event.time is not None else None
+        print_json({**record, "time": time, "data": content})
+        return
+    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+    show(f"{event.type}  {event.key}  {text}".strip())
+
+
+def _remark(item: Gap | Dropped) -> None:
+    """Says what is missing."""
+    if isinstance(item, Gap):
+        say(f"gap: {item.why} {item.first} {item.last}".rstrip())
+    else:
+        say(f"dropped: {item.count} events")
