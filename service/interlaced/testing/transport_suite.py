@@ -24,7 +24,7 @@ from interlaced.transport.http import HttpRequest, HttpResponse, HttpSettings, H
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["Origin", "TransportSuite"]
+__all__ = ["Origin", "TransportSuite", "answer"]
 
 RESET = b"\x00reset"
 CLOSE = b"\x00close"

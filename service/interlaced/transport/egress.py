@@ -20,8 +20,8 @@ from interlaced.core.ports import Resolve
 
 __all__ = ["EgressGuard", "resolve", "resolver_of"]
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
+_Address = IPv4Address | IPv6Address
+_Network = IPv4Network | IPv6Network
 
 _HOST = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 
@@ -77,8 +77,8 @@ class EgressGuard:
 
     def __init__(self, allow: Sequence[str] = ()) -> None:
         self._hosts: set[str] = set()
-        self._exact: list[Network] = []
-        self._networks: list[Network] = []
+        self._exact: list[_Network] = []
+        self._networks: list[_Network] = []
         for text in allow:
             self._add(text)
 
@@ -123,7 +123,7 @@ def _host_name(text: str) -> str:
     return text.rstrip(".").lower()
 
 
-def _embedded(number: Address) -> IPv4Address | None:
+def _embedded(number: _Address) -> IPv4Address | None:
     """Returns the IPv4 address that a packet to this IPv6 address may end at."""
     if isinstance(number, IPv4Address):
         return None
@@ -135,11 +135,11 @@ def _embedded(number: Address) -> IPv4Address | None:
     return None
 
 
-def _is_inside(number: Address, networks: Sequence[Network]) -> bool:
+def _is_inside(number: _Address, networks: Sequence[_Network]) -> bool:
     return any(number.version == net.version and number in net for net in networks)
 
 
-def _is_public(number: Address) -> bool:
+def _is_public(number: _Address) -> bool:
     return (
         number.is_global
         and not number.is_multicast

@@ -73,8 +73,8 @@ def _check_path(text: str) -> str:
     return text
 
 
-HeaderName = Annotated[str, AfterValidator(_check_header_name)]
-PathText = Annotated[str, AfterValidator(_check_path)]
+_HeaderName = Annotated[str, AfterValidator(_check_header_name)]
+_PathText = Annotated[str, AfterValidator(_check_path)]
 
 
 class Basic(Strict):
@@ -89,7 +89,7 @@ class Basic(Strict):
 class ApiKey(Strict):
     """A key in a header or in the query."""
 
-    header: HeaderName | None = None
+    header: _HeaderName | None = None
     """The header that carries it."""
     query: str | None = Field(default=None, min_length=1)
     """The query parameter that carries it; a header is better, since addresses end up in logs."""
@@ -144,7 +144,7 @@ class Upstream(Strict):
     """The base address, such as `https://api.example.com/v2`; its path is kept as a prefix."""
     auth: Auth | None = None
     """How we prove who we are."""
-    headers: dict[HeaderName, SecretField] = Field(default_factory=dict)
+    headers: dict[_HeaderName, SecretField] = Field(default_factory=dict)
     """Headers of every request."""
     allow_private: tuple[Annotated[str, AfterValidator(_check_allowance)], ...] = ()
     """Addresses that are not public and may be connected to: exact hosts or CIDRs."""
@@ -175,7 +175,7 @@ class ErrorRule(Strict):
 
     reason: Reason
     """An `UPSTREAM_…` reason, or `CONTRACT_DRIFT`."""
-    when: dict[PathText, str | int | float | bool | None] = Field(default_factory=dict)
+    when: dict[_PathText, str | int | float | bool | None] = Field(default_factory=dict)
     """Values that the JSON body must have at these paths for the rule to apply."""
     disposition: Disposition | None = None
     """`temporary` or `permanent`, where the reason's own is wrong."""
@@ -212,7 +212,7 @@ class OperationConfig(Strict):
     """Types of parameters."""
     query: dict[str, str | int | float | bool] = Field(default_factory=dict)
     """The query: `$req.NAME` for a parameter, anything else as it stands (`$$` for a `$`)."""
-    headers: dict[HeaderName, str] = Field(default_factory=dict)
+    headers: dict[_HeaderName, str] = Field(default_factory=dict)
     """Headers of this request: `$req.NAME`, or as it stands."""
     body: JsonValue = None
     """`$payload` for the caller's own body, or a JSON template of `$req.NAME` and
@@ -230,7 +230,7 @@ class OperationConfig(Strict):
     """What of the JSON answer the caller gets: `$.PATH`, or a template made of such paths."""
     effect: Effect | None = None
     """`safe`, `idempotent` or `unsafe`, where the method's own is wrong."""
-    idempotency_header: HeaderName | None = None
+    idempotency_header: _HeaderName | None = None
     """The header that carries the call's idempotency key."""
     creates: bool = False
     """Says that a conflict means that it exists already."""
