@@ -21,6 +21,7 @@ from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.ports import Clock, Resolve
 from interlaced.core.retry_after import retry_after_seconds
 from interlaced.transport.egress import EgressGuard, resolve, resolver_of
+from interlaced.transport.http_errors import harmless
 
 __all__ = [
     "CONNECTION_LOST",
@@ -195,7 +196,9 @@ async def connect(settings: WebSocketSettings, clock: Clock) -> WebSocketConnect
         failure = _translate(error, clock.wall())
         if failure is None:
             raise
-        raise failure from error
+        if failure is error:
+            raise
+        raise failure from _cause(error)
     return WebSocketConnection(session, websocket, catch.transport)
 
 
@@ -297,14 +300,19 @@ _CONNECT_ERRORS: tuple[tuple[tuple[type[BaseException], ...], Reason, str], ...]
         "Connecting to the upstream took too long.",
     ),
     (
-        (aiohttp.ClientConnectorError, OSError),
+        (aiohttp.ClientConnectorError,),
         Reason.UPSTREAM_CONNECT,
         "The upstream cannot be connected to.",
     ),
     (
-        (aiohttp.ServerDisconnectedError,),
+        (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError),
         Reason.UPSTREAM_UNAVAILABLE,
         "The upstream hung up during the WebSocket handshake.",
+    ),
+    (
+        (OSError,),
+        Reason.UPSTREAM_CONNECT,
+        "The upstream cannot be connected to.",
     ),
     (
         # aiohttp refuses hosts such as 127.1 and 0x7f000001, which only serve to get past guards.
@@ -319,6 +327,13 @@ _CONNECT_ERRORS: tuple[tuple[tuple[type[BaseException], ...], Reason, str], ...]
     ),
 )
 """In this order, since some of these are subclasses of later ones."""
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Returns what may stand in a log: neither the address nor the headers that were sent."""
+    if isinstance(error, aiohttp.InvalidURL):
+        return ValueError("not a host that can be connected to")
+    return harmless(error)
 
 
 def _refused(error: aiohttp.WSServerHandshakeError, wall: float) -> Failure:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -289,6 +290,19 @@ async def test_a_refused_handshake_is_told_by_its_status(status: int, reason: Re
         assert failure.reason is reason
         assert failure.context["upstream_status"] == str(status)
         assert failure.retry_after == 7.0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1"])
+async def test_no_cause_holds_the_credentials_or_the_address(host: str) -> None:
+    """P49: aiohttp's own error prints the whole address and holds every header."""
+    async with answering(401) as url:
+        failure = await failure_of(
+            url.replace("127.0.0.1", host) + "?token=s3cret", headers=(("Authorization", "s3cret"),)
+        )
+    text = "".join(traceback.format_exception(failure))
+    assert "s3cret" not in text.replace('"s3cret"', "")
+    assert failure.__cause__ is not None
+    assert "s3cret" not in str(vars(failure.__cause__))
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
