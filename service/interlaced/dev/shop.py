@@ -39,7 +39,7 @@ _PLACES = {str(product["id"]): place for place, product in enumerate(PRODUCTS)}
 _KEPT_ORDERS = 10_000
 _HTML = "<!doctype html><title>Maintenance</title><p>We will be back soon."
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Shop:
@@ -96,7 +96,7 @@ class Shop:
         return app
 
     @web.middleware
-    async def _misbehave(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _misbehave(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         resource = request.match_info.route.resource
         self.hits[f"{request.method} {resource.canonical if resource else '_OTHER'}"] += 1
         fault = self._chaos.fault(NAME)

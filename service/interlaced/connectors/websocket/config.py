@@ -86,11 +86,11 @@ def _check_allowance(text: str) -> str:
     return text
 
 
-PathText: TypeAlias = Annotated[str, AfterValidator(_check_path)]
-LiteralOrPath: TypeAlias = Annotated[str, AfterValidator(_check_literal_or_path)]
+_PathText: TypeAlias = Annotated[str, AfterValidator(_check_path)]
+_LiteralOrPath: TypeAlias = Annotated[str, AfterValidator(_check_literal_or_path)]
 Scalar: TypeAlias = str | bool | int | float | None
-Match: TypeAlias = dict[PathText, Scalar | list[Scalar]]
-Template: TypeAlias = Annotated[dict[str, Any], AfterValidator(_check_frame)]
+Match: TypeAlias = dict[_PathText, Scalar | list[Scalar]]
+_Template: TypeAlias = Annotated[dict[str, Any], AfterValidator(_check_frame)]
 
 
 class Heartbeat(Strict):
@@ -186,7 +186,7 @@ class Upstream(Strict):
     """The largest message, joined and inflated; a larger one ends the connection."""
     compression: bool = False
     """Whether to offer permessage-deflate."""
-    on_open: Annotated[tuple[Template, ...], BeforeValidator(_as_list)] = ()
+    on_open: Annotated[tuple[_Template, ...], BeforeValidator(_as_list)] = ()
     """The JSON frames that subscribe, one or a list; `$resume.seq`, `$resume.id`, `$resume.time`
     and `$resume.sequences` stand for what came last, and their member is left out at first."""
     ack: Ack | None = None
@@ -219,19 +219,19 @@ class FeedConfig(Strict):
     """What it tells."""
     match: Match = Field(default_factory=dict)
     """Paths and the values they must have (a list means any of them); all frames without it."""
-    key: PathText | None = None
+    key: _PathText | None = None
     """Where the key is: what order and conflation go by."""
-    id: PathText | None = None
+    id: _PathText | None = None
     """Where the event's id is; made up from key and sequence, or counted, without it."""
-    type: LiteralOrPath = ""
+    type: _LiteralOrPath = ""
     """The event's type, as text or as a path; CONNECTOR.FEED without it."""
-    subject: PathText | None = None
+    subject: _PathText | None = None
     """Where the subject is."""
-    time: PathText | None = None
+    time: _PathText | None = None
     """Where the time is: RFC 3339, or seconds or milliseconds since 1970."""
-    data: PathText = "$"
+    data: _PathText = "$"
     """Where the payload is; the whole frame, byte for byte, by default."""
-    sequence: PathText | None = None
+    sequence: _PathText | None = None
     """Where the number is that grows by one; it finds what is missing."""
     sequence_per: Literal["key", "feed"] = "key"
     """Whether each key has numbers of its own."""

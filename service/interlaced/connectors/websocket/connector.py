@@ -52,7 +52,7 @@ _BUFFERED_EVENTS = 10_000
 _OVERHEAD = 256
 """Bytes that an event is counted with beside its payload."""
 
-Dial: TypeAlias = Callable[[], Awaitable[WebSocketConnection]]
+_Dial: TypeAlias = Callable[[], Awaitable[WebSocketConnection]]
 
 
 async def _settled(settlement: Settlement) -> None:
@@ -139,7 +139,9 @@ class _Link:
     for a feed whose reader is not back yet is kept for it for `patience` seconds.
     """
 
-    def __init__(self, name: str, plan: Plan, upstream: Upstream, tools: Tools, dial: Dial) -> None:
+    def __init__(
+        self, name: str, plan: Plan, upstream: Upstream, tools: Tools, dial: _Dial
+    ) -> None:
         self._name = name
         self._plan = plan
         self._tools = tools

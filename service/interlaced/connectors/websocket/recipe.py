@@ -63,15 +63,15 @@ Span: TypeAlias = tuple[str, Item]
 """The feed's name, and what belongs to it."""
 
 
-Matches: TypeAlias = Callable[[object], bool]
+_Matches: TypeAlias = Callable[[object], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class AckPlan:
     """How a subscription is confirmed."""
 
-    matches: Matches
-    rejects: Matches
+    matches: _Matches
+    rejects: _Matches
     count: int
     within: float
 
@@ -82,7 +82,7 @@ class FeedPlan:
 
     name: str
     source: str
-    matches: Matches
+    matches: _Matches
     key: Path | None
     id: Path | None
     subject: Path | None
@@ -178,7 +178,7 @@ def _literal_or_path(text: str) -> str | Path:
     return compile_path(text) if text.startswith("$") else text
 
 
-def _compile_match(match: Match) -> Matches:
+def _compile_match(match: Match) -> _Matches:
     tests: list[tuple[Path, tuple[tuple[type, object], ...]]] = []
     for text, wanted in match.items():
         values = wanted if isinstance(wanted, list) else [wanted]
@@ -195,7 +195,7 @@ def _is_one_of(value: object, wanted: tuple[tuple[type, object], ...]) -> bool:
     return any(type(value) is kind and value == each for kind, each in wanted)
 
 
-def _never(document: object) -> bool:  # noqa: ARG001  # it has the shape of Matches
+def _never(document: object) -> bool:  # noqa: ARG001  # it has the shape of _Matches
     return False
 
 
