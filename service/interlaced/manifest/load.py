@@ -25,7 +25,7 @@ from interlaced.manifest.references import ReadFile, Resolver, SecretProvider, h
 from interlaced.manifest.schema import header_schema, policy_schema
 from interlaced.manifest.secret_files import SecretFiles, no_secrets
 from interlaced.manifest.secrets_within import secrets_within
-from interlaced.manifest.shape import Shape
+from interlaced.manifest.shape import Shape, is_telling
 from interlaced.manifest.source import Finding, MapNode, ScalarNode
 from interlaced.manifest.validation import find_key, find_value
 
@@ -159,9 +159,12 @@ class _Loading:
     def _learn_secrets(self, draft: Draft, manifest: Manifest) -> None:
         """Collects secrets, and warns of those that are written out in the file."""
         for keys, secret in secrets_within(manifest.config):
-            self.secrets[secret] = None
             node = find_value(draft.node, keys)
-            if isinstance(node, ScalarNode) and not has_reference(node.text):
+            is_written = isinstance(node, ScalarNode) and not has_reference(node.text)
+            if is_written and not any(is_telling(str(key)) for key in keys):
+                continue  # such as `headers: {Accept-Language: en}`, a secret by type only
+            self.secrets[secret] = None
+            if is_written:
                 self.hidden.add(id(node))
                 hint = "write ${env:NAME}, ${file:/path} or ${secret:path#key}"
                 draft.note_value(keys, Code.WRITTEN_SECRET, "a secret is written out", hint)

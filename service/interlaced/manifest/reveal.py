@@ -15,8 +15,11 @@ __all__ = ["Veil"]
 _MASK = "***"
 _WIDEST = 160
 _REFERENCES = re.compile(r"(\$\{(env|file|secret):[^}:]*\})+")
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]"
+)
 _USERINFO = re.compile(r"(?<=://)[^/\s@\"']+(?=@)")
-_UNREAD = re.compile(r"\"[^\"]*(?:\"|$)|'[^']*(?:'|$)|[^\s,{}\[\]\"':#]+")
+_UNREAD = re.compile(r"\$\{[^{}]*\}|\"[^\"]*(?:\"|$)|'[^']*(?:'|$)|[^\s,{}\[\]\"':#]+")
 _HARMLESS = re.compile(
     r"[-|>&*!?]|\d{1,6}|\d+(\.\d+)?(ms|s|m|h|d|%)|\$[a-z.]*|true|false|null", re.I
 )
@@ -93,7 +96,7 @@ class Veil:
         shown += line[place:]
         caret = _moved(span.column, ends)
         width = max(1, _moved(max(end, span.column + 1), ends) - caret)
-        shown = re.sub(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", " ", shown)
+        shown = _UNPRINTABLE.sub(" ", shown)
         if len(shown) > _WIDEST:
             left = max(0, caret - 60)
             shown, caret = shown[left : left + _WIDEST], caret - left
@@ -123,7 +126,8 @@ def _moved(column: int, ends: list[tuple[int, int, int]]) -> int:
 def _unread(line: str) -> Iterator[tuple[int, int]]:
     for match in _UNREAD.finditer(line):
         is_key = re.match(r"\s*:(\s|$)", line[match.end() :]) and match[0].isidentifier()
-        if not is_key and not _HARMLESS.fullmatch(match[0]):
+        is_harmless = _HARMLESS.fullmatch(match[0]) or _REFERENCES.fullmatch(match[0])
+        if not is_key and not is_harmless:
             yield match.span()
 
 
@@ -133,6 +137,8 @@ def _userinfo(line: str) -> Iterator[tuple[int, int]]:
 
 
 def _without(text: str, texts: list[str]) -> str:
+    """Takes out secrets, and what would move the cursor or cannot be encoded."""
+    text = _UNPRINTABLE.sub(" ", text)
     for secret in texts:
         text = text.replace(secret, _MASK)
     return text

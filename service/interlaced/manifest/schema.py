@@ -164,6 +164,7 @@ def _relax(schema: Any) -> None:
         elif key != "default":
             _relax(value)
     _relax_type(schema)
+    _relax_list(schema)
     _write_default(schema)
 
 
@@ -173,6 +174,15 @@ def _relax_type(schema: dict[str, Any]) -> None:
         schema["pattern"] = _REFERENCE
     elif schema.get("type") == "string" and "pattern" in schema and "examples" in schema:
         schema["pattern"] = f"({schema['pattern']})|{_REFERENCE}"
+
+
+def _relax_list(schema: dict[str, Any]) -> None:
+    """Allows a list of free mappings, such as the frames of a subscription, to be written as the
+    one mapping that it holds; the models take it, but their schema cannot say so."""
+    item = schema.get("items")
+    if isinstance(item, dict) and item.get("type") == "object" and "properties" not in item:
+        items = {"type": schema.pop("type"), "items": schema.pop("items")}
+        schema["anyOf"] = [items, item]
 
 
 def _write_default(schema: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ Schema: TypeAlias = Mapping[str, Any]
 
 _BRANCHES = ("anyOf", "oneOf", "allOf")
 _TELLING = re.compile(
-    r"auth|cookie|passw|secret|token|api[-_]?key|credential|signature|private[-_]?key|bearer|basic",
+    r"auth|cookie|passw|secret|token|api[-_]?key|credential|signature|private[-_]?key|[-_]key$|bearer|basic",
     re.I,
 )
 

@@ -147,8 +147,6 @@ class Source:
     lines: list[str] = field(default_factory=list)
     documents: list[Node] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    broken_from: int | None = None
-    """The line from which on nothing could be read."""
 
 
 def read_source(file: str, data: bytes) -> Source:
@@ -175,7 +173,7 @@ def _compose(source: Source, text: str) -> None:
         for event in YAML(typ="safe", pure=True).parse(text):
             reader.take(event)
     except _Unreadable:
-        source.broken_from = 0
+        return  # the finding is noted already
     except MarkedYAMLError as error:
         _note_bad_yaml(source, error)
     except (YAMLError, ValueError, LookupError, TypeError, AttributeError, AssertionError):
@@ -183,16 +181,18 @@ def _compose(source: Source, text: str) -> None:
         source.findings.append(
             Finding(None, Code.BAD_YAML, "the file holds characters that YAML does not allow")
         )
-        source.broken_from = 0
 
 
 def _note_bad_yaml(source: Source, error: MarkedYAMLError) -> None:
     mark = error.problem_mark or error.context_mark
     span = None if mark is None else Span(mark.line, mark.column, mark.line, mark.column + 1)
     said = f"{error.problem or ''}\n{error.context or ''}"
-    hints = (hint for start, hint in _HINTS.items() if f"\n{said}".find(f"\n{start}") >= 0)
-    source.findings.append(Finding(span, Code.BAD_YAML, "this is not YAML", next(hints, "")))
-    source.broken_from = 0
+    hints = [hint for start, hint in _HINTS.items() if f"\n{said}".find(f"\n{start}") >= 0]
+    if span is not None and source.lines[span.line : span.line + 1]:
+        line = source.lines[span.line]
+        if line[max(0, span.column - 1) : span.column + 1] == "${":
+            hints.insert(0, 'put quotes around it, as in "${env:NAME}"')
+    source.findings.append(Finding(span, Code.BAD_YAML, "this is not YAML", next(iter(hints), "")))
 
 
 class _Unreadable(Exception):  # noqa: N818  # ends the reading; the finding is already noted

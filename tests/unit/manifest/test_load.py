@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from manifest_rig import ENV, MEMORY, SHOP, load_text, problems_of
 
+from interlaced import connectors
 from interlaced.connectors.memory.config import Config as MemoryConfig
 from interlaced.core.secret import Secret
 from interlaced.manifest.codes import Code, Severity
@@ -43,6 +44,35 @@ def test_single_files_and_a_directory_of_secrets(tmp_path: Path) -> None:
     path.write_text(SHOP.replace("${env:SHOP_TOKEN}", "${secret:shop#token}"))
     manifests = load([str(path)], env={**ENV, "INTERLACE_SECRETS": str(tmp_path / "secrets")})
     assert Secret("told") in manifests.secrets
+
+
+READMES = sorted(Path(connectors.__file__).parent.glob("*/README.md"))
+ADDRESSES = {"rest": "http://x", "websocket": "ws://x", "nats": "nats://x", "memory": "m"}
+
+
+class AnyVariable(dict[str, str]):
+    """An environment where every variable is set: addresses to one of the kind's form."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def get(self, name: str, default: object = None) -> str | None:  # type: ignore[override]
+        if name == "INTERLACE_SECRETS":
+            return None
+        is_secret = re.search("TOKEN|PASS|KEY|SECRET|USER", name)
+        return "value" if is_secret else ADDRESSES[self.kind]
+
+
+@pytest.mark.parametrize("path", READMES, ids=lambda path: path.parent.name)
+def test_the_manifest_of_every_readme_loads_without_a_warning(tmp_path: Path, path: Path) -> None:
+    blocks = re.findall(r"```ya?ml\n(.*?)```", path.read_text(), re.DOTALL)
+    manifests = [block for block in blocks if block.startswith(("interlace:", "#"))]
+    assert manifests
+    for text in manifests:
+        found = load_text(tmp_path, text, env=AnyVariable(path.parent.name))
+        assert [render(problem) for problem in found.warnings] == []
+        assert found.connectors
 
 
 BAD = [
@@ -142,6 +172,19 @@ def test_a_secret_that_is_written_out_is_a_warning_and_is_not_shown(tmp_path: Pa
     assert manifests.secrets == (Secret(CANARY),)
 
 
+def test_a_plain_header_is_no_secret(tmp_path: Path) -> None:
+    text = REST.replace("http://x", "http://x, headers: {X-Client: interlace, X-Key: '${env:K}'}")
+    manifests = load_text(tmp_path, text, env={"K": "keyed"})
+    assert manifests.warnings == ()
+    assert manifests.secrets == (Secret("keyed"),)
+
+
+def test_an_unquoted_reference_in_braces_is_told_with_its_cure(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, "upstream: {rest: ${env:SHOP_URL}}\n")
+    assert problem.hint == 'put quotes around it, as in "${env:NAME}"'
+    assert "${env:SHOP_URL}" in problem.source
+
+
 WITH_CANARY = [
     f"upstream: {{rest: http://x, auth: {{bearer: {CANARY}, tokne: {CANARY}}}}}",
     f"upstream: {{rest: http://x, auth: {{bearer: [{CANARY}]}}}}",
@@ -222,6 +265,9 @@ PIECES = st.sampled_from(
     )
 )
 @example(b"interlace: 1\nconnector: 1\nupstream: {rest: 1}\npolicy: 1\noperations: 1\n")
+@example(
+    b'interlace: 1\nconnector: a\nupstream: {memory: m}\noperations: {"\\ud800": {x: "\\ud800"}}\n'
+)
 @example(b"interlace: .nan\nconnector: null\nupstream: {memory: [x]}\nsinks: {x: 1}\n")
 def test_any_bytes_load_or_give_problems(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x.yaml").write_bytes(data)
@@ -233,4 +279,4 @@ def test_any_bytes_load_or_give_problems(tmp_path: Path, data: bytes) -> None:
             problems = error.problems
             raise
         assert all(problem.severity is Severity.WARNING for problem in problems)
-    assert all(render(problem) for problem in problems)
+    assert all(render(problem).encode() for problem in problems)
