@@ -55,7 +55,7 @@ class Authority:
     def _builder(
         self, name: x509.Name, key: ec.EllipticCurvePrivateKey, days: tuple[int, int]
     ) -> x509.CertificateBuilder:
-        now = dt.dt.now(dt.UTC)
+        now = dt.datetime.now(dt.UTC)
         return (
             x509.CertificateBuilder()
             .subject_name(name)
