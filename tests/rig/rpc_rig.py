@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,6 +96,13 @@ def a_call(operation: str, connector: str = "up", **parameters: str | float) -> 
     return call
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits until something is so, at most 5 s."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110  # what is waited for has no event of its own
+            await asyncio.sleep(0.002)
+
+
 @dataclass
 class Rig:
     """What a test needs of a running server."""
@@ -119,9 +126,11 @@ class Rig:
 
     async def until_idle(self) -> None:
         """Waits until no RPC and no upstream request is open."""
-        async with asyncio.timeout(5):
-            while self.guard.open_rpcs or self.upstream.open:
-                await asyncio.sleep(0.005)
+        await until(lambda: not self.guard.open_rpcs and not self.upstream.open)
+
+    async def until_open(self, count: int = 1) -> None:
+        """Waits until so many upstream requests are open."""
+        await until(lambda: self.upstream.open >= count)
 
 
 @asynccontextmanager

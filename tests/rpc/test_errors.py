@@ -250,8 +250,7 @@ async def test_new_rpcs_are_refused_while_draining_and_health_says_so() -> None:
     """R8: NOT_SERVING at once, new RPCs UNAVAILABLE with RetryInfo, in-flight ones finish."""
     async with serving(RpcSettings(drain_retry_after=3.0)) as rig:
         running = asyncio.ensure_future(rig.call(a_call("Sleep", seconds=0.3)))
-        while not rig.upstream.open:
-            await asyncio.sleep(0.005)
+        await rig.until_open()
         rig.server.begin_drain()
         error = await failed(rig.call(a_call("Echo")))
         assert error.code() is grpc.StatusCode.UNAVAILABLE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import ipaddress
 import os
 import subprocess
@@ -19,9 +19,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from interlace.v1 import gateway_service_pb2 as pb, gateway_service_pb2_grpc
 from rpc_rig import Rig, a_call, info_of, serving, status_of
 
+from interlace.v1 import gateway_service_pb2 as pb
+from interlace.v1 import gateway_service_pb2_grpc
 from interlaced.core.failure import Failure, Reason
 from interlaced.core.model import Call, Reply
 from interlaced.rpc.server import BindError, RpcServer, TlsFiles, server_options
@@ -148,8 +149,7 @@ async def test_it_stops_in_time_with_50_endless_streams_open() -> None:
 async def test_a_call_that_outlives_the_grace_is_told_that_it_may_have_happened() -> None:
     async with serving() as rig:
         running = asyncio.ensure_future(rig.call(a_call("Sleep", seconds=30.0)))
-        while not rig.upstream.open:
-            await asyncio.sleep(0.005)
+        await rig.until_open()
         await rig.server.stop(0.2)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await running
@@ -162,7 +162,7 @@ def certificate(folder: Path) -> TlsFiles:
     """Writes a certificate for the loopback that is its own authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     built = (
         x509.CertificateBuilder()
@@ -170,8 +170,8 @@ def certificate(folder: Path) -> TlsFiles:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())

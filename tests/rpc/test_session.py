@@ -163,8 +163,7 @@ async def test_a_caller_that_leaves_ends_everything() -> None:
         client = Client(rig)
         await client.limits()
         await client.send(*(start(n, a_call("Sleep", seconds=30.0)) for n in range(100)))
-        while rig.upstream.open < 100:
-            await asyncio.sleep(0.01)
+        await rig.until_open(100)
         client.stream.cancel()
         await rig.until_idle()
         assert len(rig.gateway.sessions) == 0
@@ -195,8 +194,7 @@ async def test_a_drain_ends_a_session_with_its_calls_answered() -> None:
         client = Client(rig)
         await client.limits()
         await client.send(start(1, a_call("Sleep", seconds=0.2)))
-        while not rig.upstream.open:
-            await asyncio.sleep(0.01)
+        await rig.until_open()
         rig.server.begin_drain()
         assert (await client.replies(1))[0].outcome.payload.data == b"slept"
         with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -17,7 +17,7 @@ __all__ = ["Reflection"]
 _METHOD = "ServerReflectionInfo"
 _SERVICES = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 
-Find: TypeAlias = Callable[[pb.ServerReflectionRequest], FileDescriptor]
+_Find: TypeAlias = Callable[[pb.ServerReflectionRequest], FileDescriptor]
 
 
 class Reflection:
@@ -31,7 +31,7 @@ class Reflection:
         self._pool = serving_pool()
         wanted = {*services, *_SERVICES}
         self.names = tuple(sorted(name for name in wanted if _is_service(self._pool, name)))
-        self._finders: Mapping[str, Find] = {
+        self._finders: Mapping[str, _Find] = {
             "file_by_filename": self._by_filename,
             "file_containing_symbol": self._by_symbol,
             "file_containing_extension": self._by_extension,

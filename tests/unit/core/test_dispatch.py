@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from interlaced.core.dispatch import Dispatch
+from interlaced.core.failure import Failure, Reason
+from interlaced.core.model import Call, Confirmation, Effort, Payload, Publication, Reply
+
+
+def a_call(connector: str, operation: str) -> Call:
+    return Call(deadline=1e9, effort=Effort(0.0), connector=connector, operation=operation)
+
+
+async def echo(_call: Call) -> Reply:
+    return Reply(Payload("text/plain", b"hello"))
+
+
+async def fail(call: Call) -> Reply:
+    call.effort.attempts = 3
+    raise Failure(Reason.UPSTREAM_FAILED, "broken") from ValueError("why")
+
+
+async def store(publication: Publication) -> Sequence[Confirmation]:
+    return [Confirmation() for _ in publication.events]
+
+
+async def refuse(_publication: Publication) -> Sequence[Confirmation]:
+    raise Failure(Reason.STORE_FULL, "full")
+
+
+async def reason_of(dispatch: Dispatch, connector: str, operation: str) -> Reason:
+    with pytest.raises(Failure) as caught:
+        await dispatch.call(a_call(connector, operation))
+    return caught.value.reason
+
+
+async def test_it_tells_an_unknown_connector_from_an_unknown_operation() -> None:
+    dispatch = Dispatch()
+    assert await reason_of(dispatch, "shop", "Get") is Reason.UNKNOWN_CONNECTOR
+    dispatch.swap({("shop", "Get"): echo}, {"bus.Orders": store})
+    assert await reason_of(dispatch, "shop", "Put") is Reason.UNKNOWN_OPERATION
+    assert await reason_of(dispatch, "bus", "Put") is Reason.UNKNOWN_OPERATION
+    assert await reason_of(dispatch, "nobody", "Get") is Reason.UNKNOWN_CONNECTOR
+    assert (await dispatch.call(a_call("shop", "Get"))).payload.data == b"hello"
+
+
+async def test_failures_learn_the_operation_and_the_attempts_and_keep_their_cause() -> None:
+    dispatch = Dispatch()
+    dispatch.swap({("shop", "Get"): fail}, {})
+    with pytest.raises(Failure) as caught:
+        await dispatch.call(a_call("shop", "Get"))
+    assert caught.value.operation == "shop.Get"
+    assert caught.value.context["attempts"] == "3"
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+async def test_sinks_are_found_by_their_full_name() -> None:
+    dispatch = Dispatch()
+    dispatch.swap({}, {"bus.Orders": store, "bus.Full": refuse})
+    publication = Publication(deadline=1e9, effort=Effort(0.0), sink="bus.Orders", events=())
+    assert await dispatch.publish(publication) == []
+    publication.sink = "bus.Full"
+    with pytest.raises(Failure) as caught:
+        await dispatch.publish(publication)
+    assert (caught.value.operation, caught.value.reason) == ("bus.Full", Reason.STORE_FULL)
+    publication.sink = "bus.Nothing"
+    with pytest.raises(Failure) as caught:
+        await dispatch.publish(publication)
+    assert caught.value.reason is Reason.UNKNOWN_FEED
+
+
+async def test_a_swap_leaves_what_is_under_way_on_its_handler() -> None:
+    dispatch = Dispatch()
+    routes = {("shop", "Get"): echo}
+    dispatch.swap(routes, {})
+    routes.clear()
+    under_way = dispatch.call(a_call("shop", "Get"))
+    assert (await under_way).payload.data == b"hello"
