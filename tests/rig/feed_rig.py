@@ -81,7 +81,7 @@ class ScriptedReader:
 
 @dataclass
 class ScriptedFeed:
-    """A log in memory. With `replays` it stamps positions; without, readers see only what is new."""
+    """A log in memory. With `replays` it stamps positions, else readers see only what is new."""
 
     replays: bool = False
     name: str = "Ticks"

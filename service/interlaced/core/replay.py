@@ -69,6 +69,10 @@ class Replay:
             self._room.set()
         return items
 
+    def stop(self) -> None:
+        """Begins to end the reader; `close` awaits it."""
+        self._task.cancel()
+
     async def close(self) -> None:
         """Ends the reader."""
         await end_tasks([self._task])

@@ -8,10 +8,11 @@ from types import TracebackType
 from typing import Self
 
 from interlaced.core.batch import gather
-from interlaced.core.cursor import CursorStamp, Place
+from interlaced.core.cursor import CursorStamp, Origin, Place
 from interlaced.core.failure import Failure, Reason
 from interlaced.core.feed_settings import SubscriptionLimits
 from interlaced.core.frame import Frame, FrameKind, OverflowPolicy, Wishes
+from interlaced.core.model import Gap, GapWhy
 from interlaced.core.overflow import RULES, Backlog, Full
 from interlaced.core.ports import StartKind, TimerHandle
 from interlaced.core.replay import Replay
@@ -38,7 +39,6 @@ class Subscription:
         "_full_timer",
         "_gap",
         "_going_away",
-        "_has_left",
         "_is_greeted",
         "_limits",
         "_owner",
@@ -47,6 +47,7 @@ class Subscription:
         "_rest",
         "_rule",
         "_stamp",
+        "_stopped",
         "_timer",
         "_waiter",
         "_wishes",
@@ -74,12 +75,12 @@ class Subscription:
         self.writing = Writing(self)
         self._gap: Missing | None = None
         self._replay: Replay | None = None
+        self._stopped: Replay | None = None
         self._rest: Sequence[Item] = ()
         self._place = owner.ring.place_before(owner.ring.end)
         self._ending: Failure | None = None
         self._going_away: float | None = None
         self._is_greeted = False
-        self._has_left = False
         self._beat_due = 0.0
         self._timer: TimerHandle | None = None
         self._full_timer: TimerHandle | None = None
@@ -126,7 +127,7 @@ class Subscription:
             now = self._owner.clock.now()
             if self._going_away is not None or now >= self._limits.leave_at:
                 return self._farewell()
-            frame = await self._ready()
+            frame = self._ready()
             if frame is not None:
                 return self._sent(frame, now)
             if self._is_over():
@@ -165,7 +166,6 @@ class Subscription:
 
     def _farewell(self) -> Frame:
         after = self._limits.reconnect_after if self._going_away is None else self._going_away
-        self._has_left = True
         frame = Frame(FrameKind.GOING_AWAY, self.cursor, reconnect_after=after)
         self._ending = Failure(
             Reason.DRAINING,
@@ -175,13 +175,13 @@ class Subscription:
         )
         return frame
 
-    async def _ready(self) -> Frame | None:
+    def _ready(self) -> Frame | None:
         """The next frame that can be made now."""
         if self._gap is not None:
             missing, self._gap = self._gap, None
             return self._tell(missing)
         if self._replay is not None:
-            return await self._from_replay(self._replay)
+            return self._from_replay(self._replay)
         backlog = self.backlog
         if backlog.gaps:
             return self._tell_skipped(backlog.gaps.pop(0))
@@ -241,13 +241,14 @@ class Subscription:
         frame.dropped, backlog.dropped = backlog.dropped, 0
         return frame
 
-    async def _from_replay(self, replay: Replay) -> Frame | None:
+    def _from_replay(self, replay: Replay) -> Frame | None:
         number = self.backlog.ring.after(self._place)
         if number is not None:
             # the ring holds exactly this place: go on from there
             self._replay, self._rest = None, ()
+            self._stopped = replay
+            replay.stop()  # awaited at the end: nothing may come between joining and taking
             self.start_at(number, self._place)
-            await replay.close()
             return self._from_ring()
         while self._rest or self._refill(replay):
             taken = gather(self._rest, self.backlog.filter, self.backlog.frame_bytes)
@@ -261,7 +262,8 @@ class Subscription:
                 body = b"".join(taken.bodies)
                 return Frame(FrameKind.BATCH, self.cursor, body=body, events=len(taken.bodies))
         if replay.failure is not None:
-            raise replay.failure
+            oldest = self._stamp.stamp(Place(origin=Origin.OLDEST))
+            raise replay.failure.but(oldest=oldest)
         return None
 
     def _refill(self, replay: Replay) -> bool:
@@ -309,6 +311,9 @@ class Subscription:
         is_full = backlog.kept or backlog.index < until or backlog.waiting() > backlog.buffer
         if not is_full:
             return
+        if backlog.index < until and self not in self._owner.writing:
+            self._overtaken(until)
+            return
         before = backlog.dropped
         full = self._rule(backlog, until)
         if backlog.dropped > before:
@@ -317,6 +322,11 @@ class Subscription:
             self._too_slow()
         elif full is Full.WAITS:
             self._start_timeout()
+
+    def _overtaken(self, until: int) -> None:
+        """The ring's end came past before this subscriber had its first turn: it is not slow."""
+        place = self.backlog.ring.place_before(until)
+        self.start_at(until, self._place, Missing(Gap(GapWhy.EXPIRED), place))
 
     def _start_timeout(self) -> None:
         if self._full_timer is None:
@@ -364,19 +374,18 @@ class Subscription:
         for timer in (self._timer, self._full_timer):
             if timer is not None:
                 timer.cancel()
-        replay, self._replay = self._replay, None
         try:
-            if replay is not None:
-                await replay.close()
+            for replay in (self._replay, self._stopped):
+                if replay is not None:
+                    await replay.close()
         finally:
             await self._owner.remove(self)
 
     # used by Writing
 
     def begin_write(self) -> None:
-        """The peer is being written to."""
-        if self._ending is not None and not self._has_left:
-            raise self._ending
+        """The peer is being written to. It must come right behind `next`, so that a frame that
+        was taken is handed over."""
         self._owner.writing.add(self)
         if self._replay is not None:
             self._start_timeout()

@@ -1,0 +1,137 @@
+"""What one subscriber is told, frame by frame."""
+
+from __future__ import annotations
+
+from feed_rig import Listener, ScriptedFeed, after, make_rig, numbers
+
+from interlaced.core.filter import Filter, Match
+from interlaced.core.frame import FrameKind, Wishes
+from interlaced.core.model import GapWhy
+from interlaced.testing.clock import VirtualClock
+
+ONLY_A = Filter(type=Match("a"))
+
+
+def test_one_wake_up_is_one_frame_with_everything_that_waits() -> None:
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock)
+        one = Listener(rig)
+        await rig.settle_down()
+        one.stall()
+        rig.feed.publish(0)
+        await rig.settle_down()
+        for number in range(1, 50):
+            rig.feed.publish(number)
+            await rig.settle_down()
+        one.go_on()
+        await rig.settle_down()
+        assert [frame.events for frame in one.frames] == [0, 1, 49]
+        await one.kill()
+        await rig.hub.close()
+
+    clock.run(main())
+
+
+def test_frames_stay_below_the_limit_but_a_large_event_passes_alone() -> None:
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock, s_frame_bytes=60)
+        one = Listener(rig)
+        await rig.settle_down()
+        rig.feed.publish(1, 2, 3, 10**80, 4)
+        await rig.settle_down()
+        assert [numbers(frame) for frame in one.frames[1:]] == [[1, 2, 3], [10**80], [4]]
+        await one.kill()
+        await rig.hub.close()
+
+    clock.run(main())
+
+
+def test_every_frame_has_a_cursor_for_everything_up_to_its_end() -> None:
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock)
+        one = Listener(rig)
+        await rig.settle_down()
+        for number in range(5):
+            rig.feed.publish(number)
+            await rig.settle_down()
+        for at, frame in enumerate(one.frames):
+            again = Listener(rig, after(frame.cursor))
+            await rig.settle_down()
+            assert again.got == list(range(at, 5))
+            await again.kill()
+        await one.kill()
+        await rig.hub.close()
+
+    clock.run(main())
+
+
+def test_a_heartbeat_moves_the_cursor_past_what_is_not_wanted() -> None:
+    """P8: a filtered subscriber on a busy feed does not expire."""
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock, ring_events=5)
+        one = Listener(rig, Wishes(filter=ONLY_A))
+        await rig.settle_down()
+        for number in range(20):
+            rig.feed.publish(number, type="b")
+            await rig.settle_down()
+        await clock.sleep(16)
+        assert one.frames[-1].kind is FrameKind.CHECKPOINT
+        two = Listener(rig, after(one.cursor, filter=ONLY_A))
+        rig.feed.publish(99, type="a")
+        await rig.settle_down()
+        assert (one.got, two.got, two.gaps) == ([99], [99], [])
+        for each in (one, two):
+            await each.kill()
+        await rig.hub.close()
+
+    clock.run(main())
+
+
+def test_from_now_waits_a_little_for_the_connection_and_then_speaks_anyway() -> None:
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock)
+        rig.feed.refusals = 10**9
+        started = clock.now()
+        one = Listener(rig)
+        await clock.sleep(1.9)
+        assert one.frames == []
+        await clock.sleep(0.2)
+        assert [frame.kind for frame in one.frames] == [FrameKind.CHECKPOINT]
+        assert clock.now() - started < 3
+        await one.kill()
+        await rig.hub.close()
+
+    clock.run(main())
+
+
+def test_a_replaying_feed_resumes_before_its_first_event_only_while_the_ring_lives() -> None:
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock, ScriptedFeed(replays=True), retain=10.0)
+        one = Listener(rig)
+        await rig.settle_down()
+        cursor = await one.kill()
+        rig.feed.publish(1, 2)
+        two = Listener(rig, after(cursor))
+        await rig.settle_down()
+        assert (two.got, two.gaps) == ([1, 2], [])
+        await two.kill()
+        await clock.sleep(11)
+        three = Listener(rig, after(cursor))
+        await rig.settle_down(60)
+        assert (three.got, three.gaps) == ([1, 2], [GapWhy.EXPIRED])
+        await three.kill()
+        await rig.hub.close()
+
+    clock.run(main())
