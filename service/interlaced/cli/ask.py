@@ -26,7 +26,7 @@ from interlaced.cli.connect import (
 )
 from interlaced.cli.output import Exit, Style, fail, paint, print_json, show
 
-__all__ = ["register"]
+__all__ = ["call", "fanout", "register"]
 
 _ADDRESS = "127.0.0.1:7070"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from interlaced.manifest.build import Generation
     from interlaced.manifest.problem import Problem
 
-__all__ = ["LintStyle", "register"]
+__all__ = ["LintStyle", "explain", "help_code", "lint", "register", "schema"]
 
 
 class LintStyle(enum.StrEnum):

@@ -24,7 +24,7 @@ from interlaced.cli.connect import (
 )
 from interlaced.cli.output import Exit, Style, fail, print_json, say, show
 
-__all__ = ["register"]
+__all__ = ["publish", "register", "watch"]
 
 _ADDRESS = "127.0.0.1:7070"
 

@@ -16,7 +16,7 @@ from interlaced.cli.output import Exit, Style, fail, print_json, say, show
 from interlaced.core.secret import Secret
 from interlaced.settings import Ingress, Settings, SettingsError
 
-__all__ = ["register"]
+__all__ = ["chaos", "dev", "post_action", "register", "reload", "serve", "version"]
 
 _ADMIN = "http://127.0.0.1:7072"
 
@@ -149,6 +149,10 @@ def chaos(
     drop: Annotated[int, typer.Option(help="Drop so many messages of the ticker.")] = 0,
     reorder: Annotated[int, typer.Option(help="Reorder so many messages of the ticker.")] = 0,
     reset: Annotated[bool, typer.Option("--reset", help="Reset connections.")] = False,
+    duplicate: Annotated[int, typer.Option(help="Send so many messages twice.")] = 0,
+    disconnect: Annotated[bool, typer.Option("--disconnect", help="Cut the feed.")] = False,
+    malformed: Annotated[bool, typer.Option("--malformed", help="Answer HTML for JSON.")] = False,
+    truncated: Annotated[bool, typer.Option("--truncated", help="End bodies early.")] = False,
     duration: Annotated[str, typer.Option("--for", help="Heal by itself after: 10s.")] = "",
     clear: Annotated[bool, typer.Option("--clear", help="Heal now.")] = False,
     admin: AdminOption = _ADMIN,
@@ -166,6 +170,10 @@ def chaos(
         "drop": drop,
         "reorder": reorder,
         "reset": reset,
+        "duplicate": duplicate,
+        "disconnect": disconnect,
+        "malformed": malformed,
+        "truncated": truncated,
         "for": duration,
         "clear": clear,
     }
