@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 
+import psutil
 from websocket_rig import ALLOWED, config, eventually
 
 from interlaced.connectors.websocket.connector import build
@@ -203,3 +205,21 @@ async def test_a_stalled_upstream_is_told_from_a_quiet_one() -> None:
         it.chaos.set("ticker", {"stall": "400ms"})
         await eventually(lambda: it.ticker.connections > 1)
         await eventually(lambda: listener.gaps != [])
+
+
+async def test_fifty_cuts_leave_no_task_and_no_descriptor_behind() -> None:
+    """L8."""
+    process = psutil.Process()
+    tasks, descriptors = asyncio.all_tasks(), process.num_fds()
+    async with (
+        rig(interval=0.002, pace="1ms", reconnect="1ms..2ms") as it,
+        listening(it.hub, "ticks.Ticks") as (listener,),
+    ):
+        for _ in range(50):
+            seen = len(listener.ids)
+            await eventually(lambda seen=seen: len(listener.ids) > seen)
+            it.proxy.cut()
+        assert it.ticker.connections > 40, "a cut may be too quick to meet a new connection"
+    gc.collect()
+    assert asyncio.all_tasks() == tasks
+    assert process.num_fds() <= descriptors + 1
