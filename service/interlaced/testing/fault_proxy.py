@@ -187,10 +187,12 @@ class FaultProxy:
         self._accepting = self._own(self._accept(self._listener))
 
     def _stop_listening(self) -> None:
+        if self._listener is not None:
+            # Before the close, or the loop would later forget whoever has the number next.
+            asyncio.get_running_loop().remove_reader(self._listener.fileno())
+            self._listener.close()
         if self._accepting is not None:
             self._accepting.cancel()
-        if self._listener is not None:
-            self._listener.close()
         self._listener = self._accepting = None
 
     def _own(self, coroutine: object) -> asyncio.Task[None]:
