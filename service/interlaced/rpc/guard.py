@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
@@ -21,6 +22,7 @@ from interlaced.telemetry.log import bind, log
 __all__ = [
     "Authenticate",
     "BidiFn",
+    "Door",
     "Guard",
     "Scope",
     "StatusFailure",
@@ -46,6 +48,19 @@ StreamFn: TypeAlias = Callable[[RequestT, Scope[RequestT]], Awaitable[None]]
 """Takes a request and writes encoded responses with `scope.write`."""
 BidiFn: TypeAlias = Callable[[Scope[RequestT]], Awaitable[None]]
 """Reads with `scope.read` and writes with `scope.write`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """To whom an RPC answers beside proven callers of a server that serves: `serves_drain` also
+    during a drain, `is_public` also to callers that have not proven themselves."""
+
+    serves_drain: bool = False
+    is_public: bool = False
+
+
+SHUT = Door()
+"""The usual door."""
 
 
 class Guard:
@@ -110,7 +125,7 @@ class Guard:
         request_class: type[RequestT],
         fn: UnaryFn[RequestT],
         *,
-        serves_drain: bool = False,
+        door: Door = SHUT,
     ) -> grpc.RpcMethodHandler[Any, Any]:
         """Returns the handler of a unary RPC; `method` is its full name without a slash in front,
         such as `interlace.v1.GatewayService/Call`."""
@@ -122,7 +137,7 @@ class Guard:
                 check_size(len(reply), limit, "the response")
                 return reply
 
-            return await self._serve(method, context, work, serves_drain=serves_drain)
+            return await self._serve(method, context, work, door=door)
 
         return grpc.unary_unary_rpc_method_handler(handle)
 
@@ -133,7 +148,7 @@ class Guard:
         fn: StreamFn[RequestT],
         *,
         is_endless: bool = False,
-        serves_drain: bool = False,
+        door: Door = SHUT,
     ) -> grpc.RpcMethodHandler[Any, Any]:
         """Returns the handler of a server stream; one that is not endless ends at its deadline."""
         limit = self._settings.max_message
@@ -147,9 +162,7 @@ class Guard:
                     await self._within_deadline(fn(request, scope), scope)
                 return b""
 
-            await self._serve(
-                method, context, work, is_endless=is_endless, serves_drain=serves_drain
-            )
+            await self._serve(method, context, work, is_endless=is_endless, door=door)
 
         return grpc.unary_stream_rpc_method_handler(handle)
 
@@ -193,7 +206,7 @@ class Guard:
         work: Callable[[Scope[RequestT]], Awaitable[bytes]],
         *,
         is_endless: bool = False,
-        serves_drain: bool = False,
+        door: Door = SHUT,
     ) -> bytes:
         """Runs one RPC and settles how it ended."""
         scope: Scope[RequestT] = Scope(context, self._clock.now(), self._settings.max_message)
@@ -202,7 +215,7 @@ class Guard:
         self._observer.started(method)
         self._open.add(scope)
         try:
-            reply, failure = await self._attempt(method, scope, work, serves_drain=serves_drain)
+            reply, failure = await self._attempt(method, scope, work, door=door)
         finally:
             self._open.discard(scope)
             if not self._open:
@@ -221,11 +234,11 @@ class Guard:
         scope: Scope[RequestT],
         work: Callable[[Scope[RequestT]], Awaitable[bytes]],
         *,
-        serves_drain: bool,
+        door: Door,
     ) -> tuple[bytes, Failure | None]:
         """Does the work, and turns whatever it raises into a Failure."""
         try:
-            self._admit(scope, serves_drain)
+            self._admit(scope, door)
             scope.deadline = self._deadline(scope)
             return await work(scope), None
         except Failure as failure:
@@ -251,8 +264,8 @@ class Guard:
             retry_after=self._settings.drain_retry_after,
         )
 
-    def _admit(self, scope: Scope[RequestT], serves_drain: bool) -> None:
-        if self.is_draining and not serves_drain:
+    def _admit(self, scope: Scope[RequestT], door: Door) -> None:
+        if self.is_draining and not door.serves_drain:
             raise self._draining()
         if len(self._open) > self._settings.max_rpcs:
             raise Failure(
@@ -261,7 +274,7 @@ class Guard:
                 retry_after=1.0,
                 limit=str(self._settings.max_rpcs),
             )
-        if self._authenticate is not None:
+        if self._authenticate is not None and not door.is_public:
             scope.caller = self._authenticate(scope.metadata, scope.context.auth_context())
 
     def _deadline(self, scope: Scope[RequestT]) -> float:
@@ -310,6 +323,9 @@ class Guard:
         self._observer.finished(method, code.name, failure.reason.value, seconds)
         if failure.reason is not Reason.INTERNAL_ERROR:
             _log_failure(method, code.name, failure)
+        # Its frames hold the RPC; whoever keeps the failure would keep gRPC's stream, and with too
+        # many of those gRPC refuses new ones.
+        failure.__traceback__ = None
 
 
 class _CatchAll(grpc.GenericRpcHandler):

@@ -13,13 +13,15 @@ from grpc_health.v1 import health_pb2 as pb
 
 from interlaced.core.failure import Failure, Reason
 from interlaced.rpc.descriptors import serving_pool
-from interlaced.rpc.guard import Guard, Scope
+from interlaced.rpc.guard import Door, Guard, Scope
 
 __all__ = ["Health"]
 
 SERVICE = "grpc.health.v1.Health"
 
 _MOST_LISTED = 100
+_PROBE = Door(serves_drain=True, is_public=True)  # probes and balancers have no credentials
+_LIST = Door(serves_drain=True)  # a list of all connectors is for proven callers
 _PREFIX = "connector/"
 
 _POOL = serving_pool()
@@ -54,11 +56,11 @@ class Health:
         guard = self._guard
         check, watch, list_ = f"{SERVICE}/Check", f"{SERVICE}/Watch", f"{SERVICE}/List"
         handlers = {
-            "Check": guard.unary(check, pb.HealthCheckRequest, self.check, serves_drain=True),
+            "Check": guard.unary(check, pb.HealthCheckRequest, self.check, door=_PROBE),
             "Watch": guard.server_stream(
-                watch, pb.HealthCheckRequest, self.watch, is_endless=True, serves_drain=True
+                watch, pb.HealthCheckRequest, self.watch, is_endless=True, door=_PROBE
             ),
-            "List": guard.unary(list_, _ListRequest, self.list_all, serves_drain=True),
+            "List": guard.unary(list_, _ListRequest, self.list_all, door=_LIST),
         }
         return guard.service(SERVICE, handlers)
 

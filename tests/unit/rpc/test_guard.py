@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from interlace.v1 import gateway_service_pb2 as pb
 from interlaced.core.failure import Failure, Reason
-from interlaced.rpc.guard import Guard, Scope, failure_trailers
+from interlaced.rpc.guard import Door, Guard, Scope, failure_trailers
 from interlaced.rpc.settings import RpcSettings
 from interlaced.testing.clock import VirtualClock
 from interlaced.testing.fakes import FakeRpcObserver
@@ -120,7 +120,7 @@ def test_draining_refuses_what_is_new_except_where_it_must_answer() -> None:
     context = FakeContext()
     bench.serve(context)
     assert context.code is grpc.StatusCode.UNAVAILABLE
-    health: Any = bench.guard.unary("h/Check", pb.CallRequest, bench.note, serves_drain=True)
+    health: Any = bench.guard.unary("h/Check", pb.CallRequest, bench.note, door=Door(serves_drain=True))
     assert bench.clock.run(health.unary_unary(b"", FakeContext())) == b"done"
 
 

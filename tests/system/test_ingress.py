@@ -1,0 +1,159 @@
+"""Who may call: loopback, TLS, client certificates, API keys; and what a port tells."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from served import served
+
+from interlace import ChannelConfig, Client, InterlaceError, Tls, Unauthenticated
+from interlaced.core.secret import Secret
+from interlaced.settings import Ingress
+
+MANIFEST = """
+interlace: 1
+connector: desk
+upstream: {memory: desk}
+operations: {Hello: {reply: {greeting: hello}}}
+"""
+
+
+@dataclass
+class Authority:
+    """A certificate authority of the test's own, and what it signed, as PEM files."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"ca {self.folder.name}")])
+        self.certificate = (
+            self._builder(self.name, self.key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .sign(self.key, hashes.SHA256())
+        )
+        self.pem = self.certificate.public_bytes(serialization.Encoding.PEM)
+        self.path = self._write("ca.pem", self.pem)
+
+    def _builder(self, subject: x509.Name, public_key) -> x509.CertificateBuilder:
+        now = dt.datetime.now(dt.UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self.name)
+            .public_key(public_key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(hours=1))
+            .not_valid_after(now + dt.timedelta(hours=1))
+        )
+
+    def sign(self, name: str, *, is_server: bool) -> tuple[Path, Path]:
+        """Returns a certificate for 127.0.0.1 or a caller, and its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        usage = ExtendedKeyUsageOID.SERVER_AUTH if is_server else ExtendedKeyUsageOID.CLIENT_AUTH
+        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        certificate = (
+            self._builder(subject, key.public_key())
+            .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .sign(self.key, hashes.SHA256())
+        )
+        pem = certificate.public_bytes(serialization.Encoding.PEM)
+        plain = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        return self._write(f"{name}.pem", pem), self._write(f"{name}.key", plain)
+
+    def _write(self, name: str, data: bytes) -> Path:
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "connectors"
+    place.mkdir()
+    (place / "desk.yaml").write_text(MANIFEST)
+    return place
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    place = tmp_path / "ours"
+    place.mkdir()
+    return Authority(place)
+
+
+async def test_with_tls_a_caller_who_trusts_the_ca_is_served_and_plaintext_is_not(
+    folder: Path, authority: Authority
+) -> None:
+    certificate, key = authority.sign("server", is_server=True)
+    ingress = Ingress(port=0, certificate=certificate, private_key=key)
+    async with served(folder, settings={"ingress": ingress}) as service:
+        tls = ChannelConfig(tls=Tls(roots=authority.pem))
+        async with Client(service.address, tls) as client:
+            assert (await client.call("desk", "Hello")).json() == {"greeting": "hello"}
+        async with Client(service.address) as client:
+            with pytest.raises(InterlaceError):
+                await client.call("desk", "Hello", timeout=2)
+
+
+async def test_with_a_client_ca_a_caller_needs_a_certificate_of_that_ca(
+    folder: Path, authority: Authority, tmp_path: Path
+) -> None:
+    certificate, key = authority.sign("server", is_server=True)
+    ingress = Ingress(port=0, certificate=certificate, private_key=key, client_ca=authority.path)
+    stranger_folder = tmp_path / "theirs"
+    stranger_folder.mkdir()
+    ours = authority.sign("caller", is_server=False)
+    theirs = Authority(stranger_folder).sign("caller", is_server=False)
+    async with served(folder, settings={"ingress": ingress}) as service:
+        async with Client(service.address, config(authority, *ours)) as client:
+            assert (await client.call("desk", "Hello")).json() == {"greeting": "hello"}
+        for refused in (config(authority, *theirs), ChannelConfig(tls=Tls(roots=authority.pem))):
+            async with Client(service.address, refused) as client:
+                with pytest.raises(InterlaceError):
+                    await client.call("desk", "Hello", timeout=2)
+
+
+def config(authority: Authority, certificate: Path, key: Path) -> ChannelConfig:
+    chain, private = certificate.read_bytes(), key.read_bytes()
+    return ChannelConfig(tls=Tls(roots=authority.pem, certificate_chain=chain, private_key=private))
+
+
+async def test_with_api_keys_a_caller_needs_one_of_them_and_health_does_not(folder: Path) -> None:
+    ingress = Ingress(port=0, api_keys=(Secret("right-key"),))
+    async with served(folder, settings={"ingress": ingress}) as service:
+        async with Client(service.address, ChannelConfig(api_key="right-key")) as client:
+            assert (await client.call("desk", "Hello")).json() == {"greeting": "hello"}
+        async with Client(service.address, ChannelConfig(api_key="wrong-key")) as client:
+            with pytest.raises(Unauthenticated) as refused:
+                await client.call("desk", "Hello")
+            assert refused.value.reason == "CALLER_UNAUTHENTICATED"
+        async with grpc.aio.insecure_channel(service.address) as channel:
+            check = channel.unary_unary("/grpc.health.v1.Health/Check")
+            assert await check(b"") == b"\x08\x01"
+
+
+async def test_t33_reflection_is_off_unless_asked_for(folder: Path) -> None:
+    async with served(folder, settings={"has_reflection": False}) as service:
+        async with grpc.aio.insecure_channel(service.address) as channel:
+            ask = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                async for _ in ask(iter([b"\x3a\x00"])):
+                    pass
+            assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
