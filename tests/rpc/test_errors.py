@@ -192,7 +192,7 @@ async def test_metadata_over_the_limit_is_refused() -> None:
 
 
 async def test_callers_without_a_key_are_refused() -> None:
-    """T33: with authentication on, nothing answers those who do not prove themselves."""
+    """T33: with authentication on, only probes of health need no proof."""
 
     def authenticate(metadata: object, _peer: object) -> str:
         assert isinstance(metadata, dict)
@@ -202,7 +202,7 @@ async def test_callers_without_a_key_are_refused() -> None:
 
     async with serving(authenticate=authenticate) as rig:
         assert await rig.call(a_call("Echo"), metadata=[("x-api-key", "right")])
-        for method in (f"/{GATEWAY}/Call", "/grpc.health.v1.Health/Check", "/nobody.Service/Call"):
+        for method in (f"/{GATEWAY}/Call", "/grpc.health.v1.Health/List", "/nobody.Service/Call"):
             error = await failed(rig.channel.unary_unary(method)(b""))
             assert error.code() is grpc.StatusCode.UNAUTHENTICATED
             assert info_of(status_of(error)).reason == "CALLER_UNAUTHENTICATED"

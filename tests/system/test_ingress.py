@@ -150,10 +150,12 @@ async def test_with_api_keys_a_caller_needs_one_of_them_and_health_does_not(fold
 
 
 async def test_t33_reflection_is_off_unless_asked_for(folder: Path) -> None:
-    async with served(folder, settings={"has_reflection": False}) as service:
-        async with grpc.aio.insecure_channel(service.address) as channel:
-            ask = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
-            with pytest.raises(grpc.aio.AioRpcError) as refused:
-                async for _ in ask(iter([b"\x3a\x00"])):
-                    pass
-            assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    async with (
+        served(folder, settings={"has_reflection": False}) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        ask = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            async for _ in ask(iter([b"\x3a\x00"])):
+                pass
+        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
