@@ -99,7 +99,7 @@ def a_call(operation: str, connector: str = "up", **parameters: str | float) -> 
 async def until(condition: Callable[[], bool]) -> None:
     """Waits until something is so, at most 5 s."""
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110  # what is waited for has no event of its own
+        while not condition():  # what is waited for has no event of its own
             await asyncio.sleep(0.002)
 
 
@@ -182,7 +182,9 @@ def trailers_of(error: grpc.aio.AioRpcError) -> dict[str, Any]:
 
 def status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status:
     """The rich status in an error's trailers."""
-    return status_pb2.Status.FromString(trailers_of(error)["grpc-status-details-bin"])
+    trailers = trailers_of(error)
+    assert "grpc-status-details-bin" in trailers, error
+    return status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
 
 
 def info_of(status: status_pb2.Status) -> error_details_pb2.ErrorInfo:

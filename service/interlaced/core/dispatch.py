@@ -43,9 +43,11 @@ class Dispatch:
         try:
             return await handler(call)
         except Failure as failure:
-            name = f"{call.connector}.{call.operation}"
-            told = failure.but(operation=name, attempts=str(call.effort.attempts))
-            raise told from failure.__cause__
+            # Not bound to a name: whoever keeps the first failure would keep this frame, and by it
+            # the second one with the whole RPC.
+            raise failure.but(
+                operation=f"{call.connector}.{call.operation}", attempts=str(call.effort.attempts)
+            ) from failure.__cause__
 
     async def publish(self, publication: Publication) -> Sequence[Confirmation]:
         """Publishes; raises Failure only when none of the events can have been stored."""
@@ -55,9 +57,9 @@ class Dispatch:
         try:
             return await handler(publication)
         except Failure as failure:
-            attempts = str(publication.effort.attempts)
-            told = failure.but(operation=publication.sink, attempts=attempts)
-            raise told from failure.__cause__
+            raise failure.but(
+                operation=publication.sink, attempts=str(publication.effort.attempts)
+            ) from failure.__cause__
 
     def _unknown_route(self, call: Call) -> Failure:
         """Says which of the two names is unknown; neither is echoed."""

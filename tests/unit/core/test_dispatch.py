@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 
 import pytest
@@ -78,3 +79,19 @@ async def test_a_swap_leaves_what_is_under_way_on_its_handler() -> None:
     routes.clear()
     under_way = dispatch.call(a_call("shop", "Get"))
     assert (await under_way).payload.data == b"hello"
+
+
+async def test_a_failure_that_an_observer_keeps_does_not_lead_to_the_one_that_went_out() -> None:
+    kept: list[Failure] = []
+
+    async def refuse_and_keep(_call: Call) -> Reply:
+        kept.append(Failure(Reason.OVERLOADED, "busy"))
+        raise kept[0]
+
+    dispatch = Dispatch()
+    dispatch.swap({("shop", "Get"): refuse_and_keep}, {})
+    assert await reason_of(dispatch, "shop", "Get") is Reason.OVERLOADED
+    frames = [frame for frame, _ in traceback.walk_tb(kept[0].__traceback__)]
+    assert frames
+    held = [value for frame in frames for value in frame.f_locals.values()]
+    assert not any(isinstance(value, Failure) for value in held)

@@ -120,7 +120,9 @@ def test_draining_refuses_what_is_new_except_where_it_must_answer() -> None:
     context = FakeContext()
     bench.serve(context)
     assert context.code is grpc.StatusCode.UNAVAILABLE
-    health: Any = bench.guard.unary("h/Check", pb.CallRequest, bench.note, door=Door(serves_drain=True))
+    health: Any = bench.guard.unary(
+        "h/Check", pb.CallRequest, bench.note, door=Door(serves_drain=True)
+    )
     assert bench.clock.run(health.unary_unary(b"", FakeContext())) == b"done"
 
 
@@ -157,3 +159,15 @@ def test_a_callers_name_comes_from_authentication() -> None:
 def test_trailers_hold_the_status() -> None:
     names = [name for name, _ in failure_trailers(Failure(Reason.OVERLOADED, "busy"))]
     assert names == ["grpc-status-details-bin"]
+
+
+def test_a_failure_that_somebody_keeps_does_not_keep_the_rpc() -> None:
+    """Its frames would hold gRPC's stream, and with too many of those gRPC refuses new ones."""
+    kept: list[Failure] = []
+
+    async def fail(_request: Message, _scope: object) -> bytes:
+        kept.append(Failure(Reason.OVERLOADED, "busy"))
+        raise kept[0]
+
+    Bench().serve(FakeContext(), fn=fail)
+    assert kept[0].__traceback__ is None
