@@ -89,9 +89,10 @@ ConsumeFrame: TypeAlias = Sequence[Handed] | Sequence[Settled] | Farewell | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumeTools:
-    """What a session needs from its feed; times in seconds, `leave_at` a time of the Clock."""
+    """What a session needs: `feed` finds the feed as it is configured now, `left` is told when the
+    session is over. Times in seconds, `leave_at` a time of the Clock."""
 
-    feed: Feed
+    feed: Callable[[], Feed]
     backoff: Backoff
     clock: Clock
     random: Random
@@ -115,7 +116,7 @@ class ConsumeSession:
     """
 
     def __init__(self, group: str, credit: int, tools: ConsumeTools) -> None:
-        if not tools.feed.capability.ack:
+        if not tools.feed().capability.ack:
             raise Failure(Reason.NOT_ACKABLE, "the feed has no deliveries that can be settled")
         self._group = group
         self._credit = credit
@@ -288,7 +289,7 @@ class ConsumeSession:
         self._tools.observer.disconnected(failure, retry_in)
 
     async def _read_connection(self) -> None:
-        reader = await self._tools.feed.join(self._group)
+        reader = await self._tools.feed().join(self._group)
         try:
             self._is_joined, self.lost_at = True, None
             self._tools.observer.connected()

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 from random import Random
 
+from interlaced.core.cursor import Origin, Place
 from interlaced.core.failure import Failure, FieldViolation, Reason
 from interlaced.core.frame import Wishes
-from interlaced.core.ports import Clock
+from interlaced.core.ports import Clock, Feed, StartKind
 
 __all__ = [
     "FeedState",
@@ -17,6 +18,7 @@ __all__ = [
     "check_range",
     "leave_at",
     "limits_of",
+    "start_place",
 ]
 
 
@@ -94,6 +96,18 @@ def leave_at(settings: HubSettings, clock: Clock, random: Random) -> float:
     if settings.max_age is None:
         return math.inf
     return clock.now() + settings.max_age * random.uniform(0.6, 0.85)
+
+
+def start_place(wishes: Wishes, feed: Feed) -> Place | None:
+    """Returns where a subscription without a cursor starts; None is now. Raises Failure
+    INVALID_REQUEST for a time that the feed cannot replay from."""
+    kind = wishes.start.kind
+    if kind is StartKind.TIME and not feed.capability.replay:
+        field = FieldViolation("start.time", "the feed cannot replay from a time")
+        raise Failure(Reason.INVALID_REQUEST, "the feed cannot start at a time", fields=(field,))
+    if kind is StartKind.TIME:
+        return Place(origin=Origin.TIME, time=wishes.start.time)
+    return Place(origin=Origin.OLDEST) if kind is StartKind.OLDEST else None
 
 
 def check_range(field: str, value: float, *, low: float, high: float, unit: str = "") -> None:

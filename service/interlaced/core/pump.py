@@ -80,10 +80,12 @@ class Pump:
         """Starts to read once the task `before`, which ends another connection, is done."""
         self._task = asyncio.create_task(self._run(before))
 
-    async def stop(self) -> None:
-        """Stops reading and closes the connection."""
+    async def stop(self, before: asyncio.Task[None] | None = None) -> None:
+        """Stops reading, closes the connection, and awaits what ends an earlier one."""
         if self._task is not None:
             await end_tasks([self._task])
+        if before is not None:
+            await before
 
     def forget_position(self) -> None:
         """Goes on from now: the positions so far mean nothing to the feed that follows."""

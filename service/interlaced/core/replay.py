@@ -20,10 +20,11 @@ __all__ = ["Replay", "ReplayTools", "close_reader", "start_after"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayTools:
-    """What a replay needs: `make` turns an event of an epoch into what the ring would hold, `wake`
-    tells the subscriber that there is something to take."""
+    """What a replay needs: `feed` finds the feed as it is configured now, `make` turns an event of
+    an epoch into what the ring would hold, `wake` tells the subscriber that there is something to
+    take."""
 
-    feed: Feed
+    feed: Callable[[], Feed]
     backoff: Backoff
     clock: Clock
     random: Random
@@ -101,7 +102,7 @@ class Replay:
                 await self._tools.clock.sleep(delay)
 
     async def _read_connection(self) -> None:
-        reader = await self._tools.feed.open(self._start)
+        reader = await self._tools.feed().open(self._start)
         try:
             if self._epoch is not None and reader.epoch != self._epoch:
                 self._epoch = reader.epoch

@@ -11,17 +11,18 @@ from interlaced.core.batch import BatchMemo
 from interlaced.core.consume import ConsumeSession, ConsumeTools
 from interlaced.core.cursor import CursorCodec, CursorStamp, Origin, Place
 from interlaced.core.entries import EntryMaker
-from interlaced.core.failure import Failure, FieldViolation, Reason
+from interlaced.core.failure import Failure, Reason
 from interlaced.core.feed_settings import (
     FeedState,
     HubSettings,
     check_range,
     leave_at,
     limits_of,
+    start_place,
 )
 from interlaced.core.frame import Wishes
 from interlaced.core.model import Delivery, Event, Gap, GapWhy, Settlement, Verdict
-from interlaced.core.ports import Clock, FeedBinding, Observer, StartKind, TimerHandle
+from interlaced.core.ports import Clock, Feed, FeedBinding, Observer, TimerHandle
 from interlaced.core.pump import Pump
 from interlaced.core.replay import Replay, ReplayTools
 from interlaced.core.ring import Missing, Ring
@@ -74,6 +75,9 @@ class SharedFeed:
         self._counter = 0
         self.ring = self._new_ring()
 
+    def _feed(self) -> Feed:
+        return self.binding.feed
+
     @property
     def clock(self) -> Clock:
         """Time."""
@@ -107,7 +111,9 @@ class SharedFeed:
             wishes, self._tools.settings, clock=self.clock, random=self._tools.random
         )
         stamp = self._tools.cursors.bind(self.binding.name, wishes.filter.canonical)
-        place = stamp.read(wishes.cursor) if wishes.cursor else self._start_place(wishes)
+        place = (
+            stamp.read(wishes.cursor) if wishes.cursor else start_place(wishes, self.binding.feed)
+        )
         frame_bytes = self._tools.settings.frame_bytes
         self._start()
         subscription = Subscription(
@@ -122,19 +128,6 @@ class SharedFeed:
         self._idle.clear()
         self._observer.subscribers_changed(len(self.subscriptions))
         return subscription
-
-    def _start_place(self, wishes: Wishes) -> Place | None:
-        """Where a subscription without a cursor starts; None is now."""
-        kind = wishes.start.kind
-        replays = self.binding.feed.capability.replay
-        if kind is StartKind.TIME and not replays:
-            field = FieldViolation("start.time", "the feed cannot replay from a time")
-            raise Failure(
-                Reason.INVALID_REQUEST, "the feed cannot start at a time", fields=(field,)
-            )
-        if kind is StartKind.TIME:
-            return Place(0, origin=Origin.TIME, time=wishes.start.time)
-        return Place(0, origin=Origin.OLDEST) if kind is StartKind.OLDEST else None
 
     def _seat(
         self, subscription: Subscription, place: Place | None, wishes: Wishes, stamp: CursorStamp
@@ -166,7 +159,7 @@ class SharedFeed:
 
     def _replay_tools(self, subscription: Subscription) -> ReplayTools:
         return ReplayTools(
-            feed=self.binding.feed,
+            feed=self._feed,
             backoff=self.binding.reconnect,
             clock=self.clock,
             random=self._tools.random,
@@ -199,7 +192,7 @@ class SharedFeed:
         settings = self._tools.settings
         check_range("open.credit", credit, low=1, high=settings.max_credit)
         tools = ConsumeTools(
-            feed=self.binding.feed,
+            feed=self._feed,
             backoff=self.binding.reconnect,
             clock=self.clock,
             random=self._tools.random,
@@ -344,7 +337,7 @@ class SharedFeed:
         pump, self._pump = self._pump, None
         if pump is None:
             return
-        self._stopping = asyncio.get_running_loop().create_task(_stop(pump, self._stopping))
+        self._stopping = asyncio.get_running_loop().create_task(pump.stop(self._stopping))
         self.is_over = self.has_connected = False
         self._lost_at = None
         self.memo.clear()
@@ -356,6 +349,8 @@ class SharedFeed:
         old, self.binding = self.binding, binding
         if old.digest == binding.digest:
             return  # the connection stays; the next one is opened on the new binding
+        for member in tuple(self.members):
+            member.go_away(0.0)  # its broker may be another one now
         self.ring.bound(binding.ring_events, binding.ring_bytes)
         if self._pump is None:
             return
@@ -395,13 +390,6 @@ class SharedFeed:
         self._expire()
         if self._stopping is not None:
             await self._stopping
-
-
-async def _stop(pump: Pump, before: asyncio.Task[None] | None) -> None:
-    """Ends a connection, and waits for the one before it to have ended."""
-    await pump.stop()
-    if before is not None:
-        await before
 
 
 def _draining() -> Failure:

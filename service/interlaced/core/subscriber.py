@@ -217,7 +217,8 @@ class Subscription:
             return self._tell(taken.gap)
         self._place = backlog.ring.place_before(backlog.index)
         if not taken.bodies:
-            return self._checkpoint() if backlog.dropped else self._ready_gap()
+            # nothing of this stretch is wanted: a gap or nothing follows it
+            return self._checkpoint() if backlog.dropped else self._from_ring()
         if not frame.cursor:
             frame.cursor = self.cursor
         if not backlog.dropped:
@@ -225,10 +226,6 @@ class Subscription:
         own = Frame(FrameKind.BATCH, frame.cursor, body=frame.body, events=frame.events)
         own.dropped, backlog.dropped = backlog.dropped, 0
         return own
-
-    def _ready_gap(self) -> Frame | None:
-        """What follows a stretch in which nothing is wanted: nothing, or a gap at its end."""
-        return self._from_ring() if self.backlog.index < self.backlog.ring.end else None
 
     def _from_kept(self) -> Frame:
         backlog = self.backlog

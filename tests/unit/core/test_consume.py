@@ -124,7 +124,7 @@ def session(queue: Queue, credit: int = 3, group: str = "g", **changes: float) -
         "reconnect_after": 1.0,
     }
     tools = ConsumeTools(
-        feed=queue,
+        feed=lambda: queue,
         backoff=Backoff(0.25, 30.0),
         clock=queue.clock,
         random=Random(1),

@@ -6,10 +6,19 @@ import math
 from random import Random
 
 import pytest
+from feed_rig import ScriptedFeed
 
+from interlaced.core.cursor import Origin
 from interlaced.core.failure import Failure
-from interlaced.core.feed_settings import HubSettings, check_range, leave_at, limits_of
+from interlaced.core.feed_settings import (
+    HubSettings,
+    check_range,
+    leave_at,
+    limits_of,
+    start_place,
+)
 from interlaced.core.frame import Overflow, OverflowPolicy, Wishes
+from interlaced.core.ports import Start, StartKind
 from interlaced.testing.clock import VirtualClock
 
 
@@ -39,3 +48,14 @@ def test_streams_leave_before_nine_tenths_of_the_age_and_not_together() -> None:
     times = [leave_at(settings, clock, random) - clock.now() for _ in range(50)]
     assert all(50 < time < 90 for time in times)
     assert len(set(times)) == 50
+
+
+def test_only_a_feed_that_replays_starts_at_a_time() -> None:
+    at_noon = Wishes(start=Start(StartKind.TIME, time=12.0))
+    with pytest.raises(Failure) as refused:
+        start_place(at_noon, ScriptedFeed())
+    assert refused.value.fields[0].field == "start.time"
+    place = start_place(at_noon, ScriptedFeed(replays=True))
+    assert place is not None
+    assert (place.origin, place.time) == (Origin.TIME, 12.0)
+    assert start_place(Wishes(), ScriptedFeed()) is None

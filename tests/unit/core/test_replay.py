@@ -199,3 +199,25 @@ def test_a_client_that_died_before_its_first_event_still_starts_where_it_asked_t
         await rig.hub.close()
 
     clock.run(main())
+
+
+def test_a_replay_goes_on_at_the_connector_that_a_reload_has_built() -> None:
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock, ScriptedFeed(replays=True, batch=3))
+        rig.feed.publish(*range(30))
+        one = Listener(rig, OLDEST)
+        await rig.settle_down(8)
+        assert 0 < len(one.got) < 30
+        newer = ScriptedFeed(replays=True)
+        newer.publish(*range(30))
+        await rig.hub.swap({"up.Ticks": rig.binding(feed=newer)})
+        rig.feed.refusals = 10**9
+        rig.feed.drop_connections()
+        await clock.sleep(10)
+        assert (one.got, one.gaps) == (list(range(30)), [])
+        await one.kill()
+        await rig.hub.close()
+
+    clock.run(main())
