@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
-from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 import grpc.aio
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from certificates import Authority
 from served import served
 
 from interlace import ChannelConfig, Client, InterlaceError, Tls, Unauthenticated
@@ -26,61 +20,6 @@ connector: desk
 upstream: {memory: desk}
 operations: {Hello: {reply: {greeting: hello}}}
 """
-
-
-@dataclass
-class Authority:
-    """A certificate authority of the test's own, and what it signed, as PEM files."""
-
-    folder: Path
-
-    def __post_init__(self) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"ca {self.folder.name}")])
-        self.certificate = (
-            self._builder(self.name, self.key.public_key())
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .sign(self.key, hashes.SHA256())
-        )
-        self.pem = self.certificate.public_bytes(serialization.Encoding.PEM)
-        self.path = self._write("ca.pem", self.pem)
-
-    def _builder(self, subject: x509.Name, public_key) -> x509.CertificateBuilder:
-        now = dt.datetime.now(dt.UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.name)
-            .public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(hours=1))
-            .not_valid_after(now + dt.timedelta(hours=1))
-        )
-
-    def sign(self, name: str, *, is_server: bool) -> tuple[Path, Path]:
-        """Returns a certificate for 127.0.0.1 or a caller, and its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        usage = ExtendedKeyUsageOID.SERVER_AUTH if is_server else ExtendedKeyUsageOID.CLIENT_AUTH
-        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-        certificate = (
-            self._builder(subject, key.public_key())
-            .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .sign(self.key, hashes.SHA256())
-        )
-        pem = certificate.public_bytes(serialization.Encoding.PEM)
-        plain = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        return self._write(f"{name}.pem", pem), self._write(f"{name}.key", plain)
-
-    def _write(self, name: str, data: bytes) -> Path:
-        path = self.folder / name
-        path.write_bytes(data)
-        return path
 
 
 @pytest.fixture
@@ -101,10 +40,10 @@ def authority(tmp_path: Path) -> Authority:
 async def test_with_tls_a_caller_who_trusts_the_ca_is_served_and_plaintext_is_not(
     folder: Path, authority: Authority
 ) -> None:
-    certificate, key = authority.sign("server", is_server=True)
+    certificate, key = authority.issue()
     ingress = Ingress(port=0, certificate=certificate, private_key=key)
     async with served(folder, settings={"ingress": ingress}) as service:
-        tls = ChannelConfig(tls=Tls(roots=authority.pem))
+        tls = ChannelConfig(tls=Tls(roots=authority.certificate.read_bytes()))
         async with Client(service.address, tls) as client:
             assert (await client.call("desk", "Hello")).json() == {"greeting": "hello"}
         async with Client(service.address) as client:
@@ -115,16 +54,21 @@ async def test_with_tls_a_caller_who_trusts_the_ca_is_served_and_plaintext_is_no
 async def test_with_a_client_ca_a_caller_needs_a_certificate_of_that_ca(
     folder: Path, authority: Authority, tmp_path: Path
 ) -> None:
-    certificate, key = authority.sign("server", is_server=True)
-    ingress = Ingress(port=0, certificate=certificate, private_key=key, client_ca=authority.path)
+    certificate, key = authority.issue()
+    ingress = Ingress(
+        port=0, certificate=certificate, private_key=key, client_ca=authority.certificate
+    )
     stranger_folder = tmp_path / "theirs"
     stranger_folder.mkdir()
-    ours = authority.sign("caller", is_server=False)
-    theirs = Authority(stranger_folder).sign("caller", is_server=False)
+    ours = authority.issue(is_server=False)
+    theirs = Authority(stranger_folder).issue(is_server=False)
     async with served(folder, settings={"ingress": ingress}) as service:
         async with Client(service.address, config(authority, *ours)) as client:
             assert (await client.call("desk", "Hello")).json() == {"greeting": "hello"}
-        for refused in (config(authority, *theirs), ChannelConfig(tls=Tls(roots=authority.pem))):
+        for refused in (
+            config(authority, *theirs),
+            ChannelConfig(tls=Tls(roots=authority.certificate.read_bytes())),
+        ):
             async with Client(service.address, refused) as client:
                 with pytest.raises(InterlaceError):
                     await client.call("desk", "Hello", timeout=2)
@@ -132,7 +76,11 @@ async def test_with_a_client_ca_a_caller_needs_a_certificate_of_that_ca(
 
 def config(authority: Authority, certificate: Path, key: Path) -> ChannelConfig:
     chain, private = certificate.read_bytes(), key.read_bytes()
-    return ChannelConfig(tls=Tls(roots=authority.pem, certificate_chain=chain, private_key=private))
+    return ChannelConfig(
+        tls=Tls(
+            roots=authority.certificate.read_bytes(), certificate_chain=chain, private_key=private
+        )
+    )
 
 
 async def test_with_api_keys_a_caller_needs_one_of_them_and_health_does_not(folder: Path) -> None:
