@@ -60,6 +60,7 @@ class _Link:
     def __init__(self, client: asyncio.StreamWriter, faults: Faults, *, pinned: bool) -> None:
         self.client = client
         self.server: asyncio.StreamWriter | None = None
+        self.task = asyncio.current_task()
         self.faults = faults
         self.is_pinned = pinned
         self.changed = asyncio.Event()
@@ -74,7 +75,9 @@ class _Link:
         self.changed = asyncio.Event()
 
     def reset(self) -> None:
-        """Sends an RST both ways."""
+        """Sends an RST both ways, and ends whatever still waits to be passed on."""
+        if self.task is not None and not self.task.cancelling():
+            self.task.cancel()
         for writer in (self.client, self.server):
             if writer is None or writer.transport.is_closing():
                 continue
