@@ -141,14 +141,16 @@ class App:
         """Ends within `limit` seconds: readiness off, intake refused, GoingAway with a cursor to
         every stream, what is in flight drained, the rest given back, then everything closed."""
         limit = self._settings.drain_limit if limit is None else limit
-        ends = self._clock.now() + limit
+        now = self._clock.now()
+        ends = now + limit
         self._is_ready = False
         log.info("server.draining", limit=limit)
         self._rpc.begin_drain()
-        with contextlib.suppress(TimeoutError), TimeLimit(self._clock, ends):
+        # Half of the time belongs to streams, so that one stalled subscriber leaves some for calls.
+        with contextlib.suppress(TimeoutError), TimeLimit(self._clock, (ends + now) / 2):
             await self._hub.drain(_RECONNECT_AFTER)
-        await self._rpc.stop(max(0.0, ends - self._clock.now()))
         await self._hub.close()
+        await self._rpc.stop(max(0.0, ends - self._clock.now()))
         await self._live.close()
         if self._watch is not None:
             self._watch.cancel()

@@ -12,6 +12,9 @@ __all__ = ["Ingress", "Settings", "SettingsError", "is_loopback"]
 
 MIB = 1024 * 1024
 
+_SHORTEST_KEY = 16
+_LONGEST_KEY = 64
+
 
 class SettingsError(Exception):
     """A setting is wrong; the text names it and says what to do, and may be printed."""
@@ -80,6 +83,11 @@ class Settings:
     def check(self) -> None:
         """Raises SettingsError at the first setting that is wrong."""
         self.ingress.check()
+        for key in self.cursor_keys:
+            if not _SHORTEST_KEY <= len(key.reveal().encode()) <= _LONGEST_KEY:
+                raise SettingsError(
+                    f"a cursor key has between {_SHORTEST_KEY} and {_LONGEST_KEY} bytes"
+                )
         if not is_loopback(self.admin_host) and not self.ingress.is_insecure:
             raise SettingsError(
                 f"the admin listener has no TLS and must stay on loopback, not {self.admin_host}; "

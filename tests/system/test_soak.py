@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
 
 import psutil
@@ -39,34 +40,33 @@ async def test_p30_memory_and_descriptors_stay_flat_under_mixed_load(tmp_path: P
         arguments = ("serve", "--config", str(folder), "--log-level", "error")
         async with process(*arguments, folder=tmp_path, environment=environment) as service:
             watched = psutil.Process(service.process.pid)
+            descriptors, threads = watched.num_fds(), watched.num_threads()
             sizes: list[int] = []
-            descriptors: list[int] = []
-            threads = watched.num_threads()
             for number in range(WARM_UP + ROUNDS):
                 await one_round(service.addresses.grpc)
-                descriptors.append(await settled_descriptors(watched, descriptors))
                 if number >= WARM_UP:
                     sizes.append(watched.memory_info().rss)
             assert sizes[-1] - sizes[0] <= ALLOWED_GROWTH, sizes
-            assert max(descriptors[WARM_UP:]) <= descriptors[WARM_UP - 1] + 2, descriptors
+            await given_back(watched, descriptors)
             assert watched.num_threads() <= threads + 8
 
 
-async def settled_descriptors(watched: psutil.Process, before: list[int]) -> int:
-    """Waits up to 5 seconds for what was opened to be closed again."""
-    for _ in range(50):
-        await asyncio.sleep(0.1)
-        if not before or watched.num_fds() <= before[-1]:
-            break
-    return watched.num_fds()
+async def given_back(watched: psutil.Process, descriptors: int) -> None:
+    """Waits until everything is closed again; idle connections to upstreams live for seconds."""
+    gc.collect()  # gRPC keeps a caller's connection open while its closed channel is garbage
+    async with asyncio.timeout(20):
+        while watched.num_fds() > descriptors + 2:
+            await asyncio.sleep(0.1)
 
 
 async def one_round(address: str) -> None:
     """Calls, a session, calls that are cancelled, and subscribers that leave in the middle."""
     async with Client(address) as client:
-        await asyncio.gather(*(client.call("web", "Get", {"id": str(n)}) for n in range(200)))
+        await asyncio.gather(*(client.call("web", "Get", {"id": str(n)}) for n in range(150)))
         async with client.session() as session:
-            await asyncio.gather(*(session.call("web", "Get", {"id": str(n)}) for n in range(300)))
+            for _ in range(2):
+                calls = (session.call("web", "Get", {"id": str(n)}) for n in range(150))
+                await asyncio.gather(*calls)
         await asyncio.gather(*(give_up(client, number) for number in range(100)))
         listeners = [asyncio.create_task(listen(client)) for _ in range(30)]
         for _ in range(10):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from interlaced.core.secret import Secret
 from interlaced.settings import Ingress, Settings, SettingsError, is_loopback
 
 
@@ -38,6 +39,18 @@ def test_the_admin_listener_stays_on_loopback(tmp_path: Path) -> None:
     Settings(config=(tmp_path,)).check()
     with pytest.raises(SettingsError, match="admin listener"):
         Settings(config=(tmp_path,), admin_host="0.0.0.0").check()
+
+
+@pytest.mark.parametrize(
+    ("key", "is_right"), [("k" * 15, False), ("k" * 16, True), ("k" * 65, False)]
+)
+def test_a_cursor_key_is_neither_short_nor_long(key: str, is_right: bool, tmp_path: Path) -> None:
+    settings = Settings(config=(tmp_path,), cursor_keys=(Secret(key),))
+    if is_right:
+        settings.check()
+        return
+    with pytest.raises(SettingsError, match="between 16 and 64 bytes"):
+        settings.check()
 
 
 def test_a_missing_config_is_named(tmp_path: Path) -> None:

@@ -392,7 +392,7 @@ class FeedBinding:
     retain: float = 60.0
     ring_events: int = 10_000
     ring_bytes: int = 16 * 1024 * 1024
-    reconnect: Backoff = Backoff(0.25, 30.0)
+    reconnect: Backoff = field(default_factory=lambda: Backoff(0.25, 30.0))
 
 
 @dataclass(frozen=True, slots=True)

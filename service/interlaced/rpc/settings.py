@@ -38,8 +38,9 @@ class RpcSettings(Strict):
     """How long a connection without RPCs is kept."""
     max_connection_age: Duration = 1800.0
     """How old a connection may become before its client is asked to reconnect."""
-    max_connection_age_grace: Duration = 120.0
-    """How long RPCs may go on when the connection has reached its age."""
+    max_connection_age_grace: Duration = 1800.0
+    """How long RPCs may go on when the connection has reached its age. As long again: a stream that
+    begins late still lives to its own GoingAway instead of being cut off."""
     drain_retry_after: Duration = 1.0
     """When callers that are refused during shutdown are told to come back (elsewhere)."""
     reflection: bool = True
