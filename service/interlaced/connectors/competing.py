@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from interlaced.core.failure import Failure, FieldViolation, Reason
-from interlaced.core.model import Event
+from interlaced.core.model import Event, Settlement
 
 __all__ = [
     "DEAD_ATTEMPTS",
@@ -15,6 +15,7 @@ __all__ = [
     "UNSETTLED",
     "check_group",
     "dead_letter",
+    "never_settled",
 ]
 
 DEAD_CAUSE = "interlacecause"
@@ -47,3 +48,7 @@ def dead_letter(event: Event, cause: str, *, attempts: int, group: str) -> Event
         DEAD_GROUP: group,
     }
     return replace(event, position=b"", attributes={**event.attributes, **facts})
+
+
+async def never_settled(settlement: Settlement) -> None:
+    """Settles nothing, as the deliveries of a broadcast do: it settles nothing for others."""

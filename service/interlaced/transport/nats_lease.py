@@ -23,12 +23,16 @@ class Leases:
         self._wait = wait
         self._hold = hold
         self._since: dict[str, float] = {}
-        self._renewing = asyncio.create_task(self._renew())
+        self._renewing: asyncio.Task[None] | None = None
 
     @property
     def held(self) -> Collection[str]:
         """The reply subjects of what is held."""
         return self._since.keys()
+
+    def start(self) -> None:
+        """Begins to renew; whoever starts it closes it."""
+        self._renewing = asyncio.create_task(self._renew())
 
     def add(self, reply: str) -> None:
         """Begins to renew a delivery."""
@@ -40,8 +44,9 @@ class Leases:
 
     async def close(self) -> None:
         """Ends the renewing; what is held stays known."""
-        self._renewing.cancel()
-        await asyncio.wait([self._renewing])
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.wait([self._renewing])
 
     async def _renew(self) -> None:
         while True:

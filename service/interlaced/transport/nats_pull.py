@@ -93,22 +93,26 @@ class PullState:
 
 
 class Waker:
-    """Wakes the one task that waits."""
+    """Wakes the one task that waits; a call that comes before the wait is not lost."""
 
     def __init__(self) -> None:
         self._waiter: asyncio.Future[None] | None = None
+        self._is_called = False
 
     def __call__(self) -> None:
+        self._is_called = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     async def wait(self) -> None:
-        """Waits for the next call."""
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        """Waits for a call since the last wait."""
+        if not self._is_called:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        self._is_called = False
 
 
 class Puller:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import cast
 
-from interlaced.connectors.competing import check_group
+from interlaced.connectors.competing import check_group, never_settled
 from interlaced.connectors.memory.config import Config, FeedConfig, OperationConfig, UpstreamConfig
 from interlaced.connectors.memory.errors import failure
 from interlaced.connectors.memory.recipe import (
@@ -52,10 +52,6 @@ _FEED = Capability(
 _SINK = Capability(durability=Durability.MEMORY, order=Order.TOTAL)
 _BATCH = 256
 """The most events that one read of a broadcast returns."""
-
-
-async def _never_settled(settlement: Settlement) -> None:
-    """Settles nothing: a broadcast settles nothing for others."""
 
 
 async def _wait(clock: Clock, topic: Topic, until: float | None) -> None:
@@ -104,7 +100,7 @@ class _BroadcastReader:
             self._next = self._topic.first
         records = self._topic.since(self._next, _BATCH)
         self._next += len(records)
-        items += [Delivery(record.event, _never_settled) for record in records]
+        items += [Delivery(record.event, never_settled) for record in records]
         return items
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from nats.aio.msg import Msg
 
-from interlaced.connectors.competing import UNSETTLED, check_group, dead_letter
+from interlaced.connectors.competing import UNSETTLED, check_group, dead_letter, never_settled
 from interlaced.connectors.nats import recipe
 from interlaced.connectors.nats.config import (
     AckConfig,
@@ -20,7 +21,7 @@ from interlaced.connectors.nats.config import (
     StreamConfig,
     UpstreamConfig,
 )
-from interlaced.connectors.nats.errors import FOREIGN, from_exception, from_fault
+from interlaced.connectors.nats.errors import FOREIGN, check, from_exception, from_fault
 from interlaced.core.clock import TimeLimit
 from interlaced.core.failure import Failure, NotConnected, Reached, Reason
 from interlaced.core.model import (
@@ -34,7 +35,6 @@ from interlaced.core.model import (
 )
 from interlaced.core.ports import (
     Capability,
-    Clock,
     Connector,
     Durability,
     Feed,
@@ -49,8 +49,9 @@ from interlaced.core.ports import (
 from interlaced.core.secret import Secret
 from interlaced.transport.nats_lease import Leases
 from interlaced.transport.nats_link import Link, LinkLost, LinkSettings
+from interlaced.transport.nats_listen import Listener
 from interlaced.transport.nats_publish import Outgoing, SharedLink, publish_all
-from interlaced.transport.nats_pull import Puller, PullSettings, Waker
+from interlaced.transport.nats_pull import Puller
 from interlaced.transport.tls import TlsSettings, client_context
 
 __all__ = ["NatsConnector", "build"]
@@ -61,16 +62,8 @@ _STREAM_FEED = Capability(
 _STREAM_SINK = Capability(durability=Durability.REPLICATED_LAZY, order=Order.TOTAL)
 _CORE = Capability(durability=Durability.NONE, order=Order.NONE)
 _BROADCAST_BATCH = 256
-_ASKED_BYTES = 4 * 1024 * 1024
-"""The most bytes that one pull may bring, unless the server's messages may be larger."""
-_IDLE = 30.0
-"""How long the server keeps the consumer of a reader that was cut off, in seconds."""
 _GIVING_BACK = 1.0
 """How long the end of a pull may take before what it holds is given back, in seconds."""
-
-
-async def never_settled(settlement: Settlement) -> None:
-    """Settles nothing: a broadcast settles nothing for others."""
 
 
 class Upstream:
@@ -128,14 +121,6 @@ class Upstream:
         return recipe.read_stream(answer, name)
 
 
-def _pull_settings(feed: NatsFeed, link: Link, batch: int) -> PullSettings:
-    return PullSettings(
-        batch=batch,
-        max_bytes=max(_ASKED_BYTES, 2 * link.max_payload),
-        heartbeat=feed.upstream.heartbeat,
-    )
-
-
 class _BroadcastReader:
     """A place in a stream, on a consumer of its own that settles nothing."""
 
@@ -145,7 +130,7 @@ class _BroadcastReader:
         self.epoch = facts.epoch
         self._feed = feed
         self._link = link
-        settings = _pull_settings(feed, link, _BROADCAST_BATCH)
+        settings = recipe.pull_settings(link.max_payload, _BROADCAST_BATCH, feed.upstream.heartbeat)
         clock = feed.upstream.tools.clock
         self._puller = Puller(link, clock, settings=settings, took=self._took)
         self._consumer = ""
@@ -160,7 +145,7 @@ class _BroadcastReader:
 
     async def read(self) -> Sequence[Delivery | Gap]:
         while not self._log.buffer and not self._gaps:
-            _check(self._failure, self._puller)
+            check(self._failure, self._puller.fault)
             await self._puller.more()
         if not self._gaps and self._log.has_holes():
             try:
@@ -189,14 +174,6 @@ class _BroadcastReader:
             self._failure = failure
 
 
-def _check(failure: Failure | None, puller: Puller) -> None:
-    """Raises NotConnected when nothing more will come."""
-    if failure is None and puller.fault is not None:
-        failure = from_fault(puller.fault)
-    if failure is not None:
-        raise NotConnected(failure) from failure.__cause__
-
-
 class _GroupReader:
     """A member of a group. What it counts attempts by is what the broker counted."""
 
@@ -206,7 +183,7 @@ class _GroupReader:
         self._link = link
         self._group = group
         clock, ack = feed.upstream.tools.clock, feed.ack
-        settings = _pull_settings(feed, link, ack.batch)
+        settings = recipe.pull_settings(link.max_payload, ack.batch, feed.upstream.heartbeat)
         self._puller = Puller(link, clock, settings=settings, took=self._took)
         self._leases = Leases(link, clock, wait=ack.wait, hold=ack.hold)
         self._buffer: deque[tuple[recipe.Metadata, Msg]] = deque()
@@ -215,10 +192,11 @@ class _GroupReader:
     async def bind(self) -> None:
         """Listens for what the group's consumer will send. Raises LinkLost."""
         await self._puller.bind(self._feed.stream, self._group)
+        self._leases.start()
 
     async def read(self) -> Sequence[Delivery | Gap]:
         while True:
-            _check(self._failure, self._puller)
+            check(self._failure, self._puller.fault)
             await self._bury_exhausted()
             if self._buffer:
                 return self._drain()
@@ -297,7 +275,7 @@ class _GroupReader:
             cause = settlement.cause or settlement.verdict.value
             await self._bury(message, metadata, cause, attempts=metadata.attempt)
         else:
-            await self._tell(message, verdict)
+            await self._ask(message.reply, verdict)
 
     async def _bury(
         self, message: Msg, metadata: recipe.Metadata, cause: str, *, attempts: int
@@ -307,215 +285,196 @@ class _GroupReader:
         event = self._feed.event(message, metadata)
         letter = dead_letter(event, cause, attempts=attempts, group=self._group)
         headers = recipe.to_letter_headers(letter, metadata, self.epoch)
-        seconds = self._feed.upstream.timeout
-        try:
-            answer = await self._link.ask(
-                self._feed.dead_subject, event.data, headers=headers, seconds=seconds
-            )
-        except FOREIGN as error:
-            raise from_exception(error, reached=Reached.MAYBE) from error
+        answer = await self._ask(self._feed.dead_subject, event.data, headers)
         confirmation = recipe.read_confirmation(answer.data)
         if confirmation.failure is not None:
             raise confirmation.failure
-        await self._tell(message, b"+TERM")
+        await self._ask(message.reply, b"+TERM")
         self._feed.observer.settled("dead_letter")
 
-    async def _tell(self, message: Msg, verdict: bytes) -> None:
+    async def _ask(
+        self, subject: str, data: bytes, headers: Mapping[str, str] | None = None
+    ) -> Msg:
         """Tells the broker and waits until it has taken it, so that a lost verdict is known."""
+        seconds = self._feed.upstream.timeout
         try:
-            await self._link.ask(message.reply, verdict, seconds=self._feed.upstream.timeout)
+            return await self._link.ask(subject, data, headers=headers, seconds=seconds)
         except FOREIGN as error:
             raise from_exception(error, reached=Reached.MAYBE) from error
 
 
-class NatsFeed:
-    """A part of a stream."""
+@contextlib.asynccontextmanager
+async def _connected(upstream: Upstream) -> AsyncIterator[Link]:
+    """Connects for a reader to come. What goes wrong before it stands closes the connection, and is
+    told as NotConnected: the pump tries again."""
+    try:
+        link = await upstream.connect()
+    except Failure as failure:
+        raise NotConnected(failure) from failure
+    try:
+        yield link
+    except BaseException as error:
+        await link.close()
+        if isinstance(error, FOREIGN):
+            raise NotConnected(from_exception(error)) from error
+        if isinstance(error, Failure) and error.reason is not Reason.BAD_CURSOR:
+            raise NotConnected(error) from error
+        raise
+
+
+class _Feed:
+    """What the feeds have in common."""
+
+    capability = _CORE
 
     def __init__(
         self, name: str, config: FeedConfig, upstream: Upstream, *, connector: str
     ) -> None:
         self.name = name
         self.description = config.description
-        self.capability = _STREAM_FEED
         self.upstream = upstream
+        self.observer: FeedObserver = upstream.tools.observer.feed(connector, name)
+        self._config = config
+
+    def event(self, message: Msg, metadata: recipe.Metadata | None = None) -> Event:
+        """Reads an event; a message without an id and a place gets a random id."""
+        otherwise = f"{self.upstream.tools.random.getrandbits(128):032x}" if not metadata else ""
+        return recipe.from_message(
+            message, metadata, media_type=self._config.media_type, otherwise=otherwise
+        )
+
+
+class NatsFeed(_Feed):
+    """A part of a stream."""
+
+    capability = _STREAM_FEED
+
+    def __init__(
+        self, name: str, config: FeedConfig, upstream: Upstream, *, connector: str
+    ) -> None:
+        super().__init__(name, config, upstream, connector=connector)
         self.stream = config.stream or ""
         self.ack: AckConfig = config.ack
         self.max_deliver: int | None = config.ack.max_deliver
         self.dead_stream, self.dead_subject = recipe.dead_letters(name, config)
-        self.observer: FeedObserver = upstream.tools.observer.feed(connector, name)
-        self._subject = config.subject
-        self._media_type = config.media_type
-
-    def event(self, message: Msg, metadata: recipe.Metadata) -> Event:
-        """Reads an event from a message of the stream."""
-        return recipe.from_message(
-            message.subject,
-            message.data,
-            message.headers or {},
-            media_type=self._media_type,
-            fallback_id=f"{metadata.stream}.{metadata.stream_sequence}",
-            fallback=metadata,
-        )
 
     async def open(self, start: Start) -> Reader:
-        link = await self._connect()
-        try:
-            return await self._open(link, start)
-        except BaseException:
-            await link.close()
-            raise
+        api = self.upstream.api
+        async with _connected(self.upstream) as link:
+            facts = await self.upstream.stream(link, self.stream)
+            where, gaps = recipe.plan(start, facts)
+            wanted = recipe.broadcast_consumer(where, self._config.subject)
+            request = {"stream_name": self.stream, "config": wanted}
+            answer = await api(link, f"CONSUMER.CREATE.{self.stream}", request)
+            reader = _BroadcastReader(self, link, facts, gaps=gaps)
+            await reader.bind(str(answer.get("name", "")))
+        return reader
 
     async def join(self, group: str) -> Reader:
         check_group(group)
-        link = await self._connect()
-        try:
-            return await self._join(link, group)
-        except BaseException:
-            await link.close()
-            raise
-
-    async def _connect(self) -> Link:
-        try:
-            return await self.upstream.connect()
-        except Failure as failure:
-            raise NotConnected(failure) from failure
-
-    async def _open(self, link: Link, start: Start) -> Reader:
-        try:
-            facts = await self.upstream.stream(link, self.stream)
-            where, gaps = recipe.plan(start, facts)
-            wanted = recipe.broadcast_consumer(where, subject=self._subject, idle=_IDLE)
-            request = {"stream_name": self.stream, "config": wanted}
-            answer = await self.upstream.api(link, f"CONSUMER.CREATE.{self.stream}", request)
-            reader = _BroadcastReader(self, link, facts, gaps=gaps)
-            await reader.bind(str(answer.get("name", "")))
-        except Failure as failure:
-            if failure.reason is Reason.BAD_CURSOR:
-                raise
-            raise NotConnected(failure) from failure
-        except LinkLost as error:
-            raise NotConnected(from_exception(error)) from error
-        return reader
-
-    async def _join(self, link: Link, group: str) -> Reader:
-        try:
+        api = self.upstream.api
+        async with _connected(self.upstream) as link:
             facts = await self.upstream.stream(link, self.stream)
             if self.max_deliver is not None:
                 await self.upstream.stream(link, self.dead_stream)
-            wanted = recipe.group_consumer(group, self.ack, self._subject)
+            wanted = recipe.group_consumer(group, self.ack, self._config.subject)
             request = {"stream_name": self.stream, "config": wanted}
-            what = f"CONSUMER.DURABLE.CREATE.{self.stream}.{group}"
-            await self.upstream.api(link, what, request)
+            await api(link, f"CONSUMER.DURABLE.CREATE.{self.stream}.{group}", request)
             reader = _GroupReader(self, link, group=group, epoch=facts.epoch)
-        except Failure as failure:
-            raise NotConnected(failure) from failure
-        try:
             await reader.bind()
-        except LinkLost as error:
-            await reader.close()
-            raise NotConnected(from_exception(error)) from error
         return reader
 
 
-class CoreFeed:
+class CoreFeed(_Feed):
     """A subject of core NATS: what is published while nobody listens is gone."""
 
-    def __init__(
-        self, name: str, config: FeedConfig, upstream: Upstream, *, connector: str
-    ) -> None:
-        self.name = name
-        self.description = config.description
-        self.capability = _CORE
-        self.upstream = upstream
-        self.limit = config.queue_limit
-        self.observer: FeedObserver = upstream.tools.observer.feed(connector, name)
-        self._subject = config.subject
-        self._media_type = config.media_type
-
-    def event(self, message: Msg) -> Event:
-        """Reads an event from a message; one without an id gets a random one."""
-        return recipe.from_message(
-            message.subject,
-            message.data,
-            message.headers or {},
-            media_type=self._media_type,
-            fallback_id=f"{self.upstream.tools.random.getrandbits(128):032x}",
-        )
-
-    async def open(self, start: Start) -> Reader:  # nothing is kept to start from
-        try:
-            link = await self.upstream.connect()
-        except Failure as failure:
-            raise NotConnected(failure) from failure
-        reader = _CoreReader(self, link)
-        try:
-            await link.listen(self._subject, reader.took)
-            await link.flush(self.upstream.timeout)
-        except FOREIGN as error:
-            await link.close()
-            raise NotConnected(from_exception(error)) from error
+    async def open(self, start: Start) -> Reader:
+        async with _connected(self.upstream) as link:
+            reader = _CoreReader(self, link, limit=self._config.queue_limit)
+            await reader.bind(self._config.subject)
         return reader
 
-    async def join(self, group: str) -> Reader:  # whatever it is called
+    async def join(self, group: str) -> Reader:
         raise Failure(Reason.NOT_ACKABLE, "core NATS acknowledges nothing")
 
 
 class _CoreReader:
-    """Listens to a subject, with a bound on what waits to be read."""
+    """Listens to a subject."""
 
     epoch = 0
 
-    def __init__(self, feed: CoreFeed, link: Link) -> None:
+    def __init__(self, feed: CoreFeed, link: Link, *, limit: int) -> None:
         self._feed = feed
         self._link = link
-        self._wake = Waker()
-        self._buffer: deque[Event] = deque()
-        self._dropped = 0
-        link.watch(self._wake)
-        link.watch_drops(self._drop)
+        self._listener = Listener(link, limit=limit, dropped=self._dropped)
 
-    async def took(self, message: Msg) -> None:
-        """Takes a message, or drops it when too many wait."""
-        if len(self._buffer) >= self._feed.limit:
-            self._drop()
-        else:
-            self._buffer.append(self._feed.event(message))
-        self._wake()
+    async def bind(self, subject: str) -> None:
+        """Listens. Raises LinkLost or TimeoutError."""
+        await self._listener.listen(subject, self._feed.upstream.timeout)
 
     async def read(self) -> Sequence[Delivery | Gap]:
-        while not self._buffer and not self._dropped:
-            if self._link.lost is not None:
-                raise NotConnected(from_fault(self._link.lost))
-            await self._wake.wait()
-        items: list[Delivery | Gap] = [Delivery(event, never_settled) for event in self._buffer]
-        self._buffer.clear()
-        if self._dropped:
-            self._dropped = 0
-            items.append(Gap(GapWhy.UPSTREAM_SEQUENCE))
-        return items
+        try:
+            messages, dropped = await self._listener.take()
+        except LinkLost as error:
+            raise NotConnected(from_fault(error)) from error
+        items = [Delivery(self._feed.event(message), never_settled) for message in messages]
+        return [*items, Gap(GapWhy.UPSTREAM_SEQUENCE)] if dropped else items
 
     async def close(self) -> None:
         await self._link.close()
 
-    def _drop(self) -> None:
-        self._dropped += 1
+    def _dropped(self) -> None:
         self._feed.observer.dropped("upstream_limit", 1)
 
 
-class StreamSink:
-    """A subject whose stream confirms."""
+class _Sink:
+    """What the sinks have in common: a subject, and the link that they share."""
+
+    capability = _CORE
 
     def __init__(
         self, name: str, config: SinkConfig, *, upstream: Upstream, shared: SharedLink
     ) -> None:
         self.name = name
         self.description = config.description
-        self.capability = _STREAM_SINK
         self._subject = config.subject
         self._stream = config.stream
         self._upstream = upstream
         self._shared = shared
-        self._prepared: Link | None = None
+
+    async def _link(self, until: float) -> Link:
+        """Returns the link, ready to publish. Raises Failure: nothing is sent."""
+        try:
+            with TimeLimit(self._upstream.tools.clock, until):
+                link = await self._shared.get()
+                await self._prepare(link)
+        except FOREIGN as error:
+            if self._shared.is_closed:
+                raise Failure(Reason.DRAINING, "the connector is closed") from error
+            raise from_exception(error) from error
+        except Failure as failure:
+            raise failure.but(reached=Reached.NOT_SENT) from failure.__cause__
+        return link
+
+    async def _prepare(self, link: Link) -> None:
+        """Makes a new link ready."""
+
+    def _outgoing(self, event: Event, limit: int) -> Outgoing:
+        """Returns a message that the server takes: it cuts the connection on one that is too
+        large. Raises Failure TOO_LARGE or INVALID_REQUEST."""
+        headers = recipe.to_publication_headers(event, self._stream)
+        outgoing = Outgoing(self._subject, headers, event.data)
+        if outgoing.size > limit:
+            message = "the event is larger than the broker takes"
+            raise Failure(Reason.TOO_LARGE, message, limit=str(limit))
+        return outgoing
+
+
+class StreamSink(_Sink):
+    """A subject whose stream confirms."""
+
+    capability = _STREAM_SINK
+    _prepared: Link | None = None
 
     async def publish(self, publication: Publication) -> Sequence[Confirmation]:
         """Publishes in order and waits for every confirmation. Those that stay out are asked for
@@ -543,7 +502,7 @@ class StreamSink:
         results: dict[int, Confirmation],
         until: float,
     ) -> None:
-        link = await _linked(self._shared, self._upstream.tools.clock, until, self._prepare)
+        link = await self._link(until)
         outgoing: dict[int, Outgoing] = {}
         for number in numbers:
             try:
@@ -556,7 +515,7 @@ class StreamSink:
         clock = self._upstream.tools.clock
         answers = await publish_all(link, clock, outgoing, until=until)
         for number in outgoing:
-            results[number] = _confirmation(answers.get(number))
+            results[number] = recipe.confirmation(answers.get(number))
         if recipe.unknown(results):
             await self._shared.give_up(link)
 
@@ -566,62 +525,14 @@ class StreamSink:
             await self._upstream.stream(link, self._stream or "")
             self._prepared = link
 
-    def _outgoing(self, event: Event, limit: int) -> Outgoing:
-        headers = recipe.to_publication_headers(event, self._stream)
-        return _fitting(Outgoing(self._subject, headers, event.data), limit)
 
-
-async def _linked(
-    shared: SharedLink, clock: Clock, until: float, prepare: Callable[[Link], Awaitable[None]]
-) -> Link:
-    """Returns the link that the sinks share, ready for one. Raises Failure: nothing is sent."""
-    try:
-        with TimeLimit(clock, until):
-            link = await shared.get()
-            await prepare(link)
-    except FOREIGN as error:
-        if shared.is_closed:
-            raise Failure(Reason.DRAINING, "the connector is closed") from error
-        raise from_exception(error) from error
-    except Failure as failure:
-        raise failure.but(reached=Reached.NOT_SENT) from failure.__cause__
-    return link
-
-
-def _confirmation(answer: Msg | BaseException | None) -> Confirmation:
-    """Says what became of one event; an answer that is not there leaves it unknown."""
-    if answer is None or isinstance(answer, LinkLost):
-        return recipe.lost()
-    if isinstance(answer, BaseException):
-        return Confirmation(from_exception(answer, reached=Reached.REPLIED))
-    return recipe.read_confirmation(answer.data)
-
-
-def _fitting(outgoing: Outgoing, limit: int) -> Outgoing:
-    """Returns a message that the server takes: it cuts the connection on one that is too large."""
-    if outgoing.size > limit:
-        message = "the event is larger than the broker takes"
-        raise Failure(Reason.TOO_LARGE, message, limit=str(limit))
-    return outgoing
-
-
-class CoreSink:
+class CoreSink(_Sink):
     """A subject of core NATS. Confirmed means that the server has read it, and no more."""
-
-    def __init__(
-        self, name: str, config: SinkConfig, *, upstream: Upstream, shared: SharedLink
-    ) -> None:
-        self.name = name
-        self.description = config.description
-        self.capability = _CORE
-        self._subject = config.subject
-        self._upstream = upstream
-        self._shared = shared
 
     async def publish(self, publication: Publication) -> Sequence[Confirmation]:
         clock = self._upstream.tools.clock
         until = min(clock.now() + self._upstream.timeout, publication.deadline)
-        link = await _linked(self._shared, clock, until, _nothing)
+        link = await self._link(until)
         results = [await self._send(link, publication, event) for event in publication.events]
         try:
             await link.flush(max(0.0, until - clock.now()))
@@ -633,8 +544,7 @@ class CoreSink:
 
     async def _send(self, link: Link, publication: Publication, event: Event) -> Confirmation:
         try:
-            wanted = Outgoing(self._subject, recipe.to_headers(event), event.data)
-            message = _fitting(wanted, link.max_payload)
+            message = self._outgoing(event, link.max_payload)
             publication.effort.reached = Reached.MAYBE
             await link.send(message.subject, message.data, headers=message.headers)
         except Failure as failure:
@@ -644,26 +554,20 @@ class CoreSink:
         return Confirmation()
 
 
-async def _nothing(link: Link) -> None:
-    """Prepares nothing."""
-
-
+@dataclass(slots=True)
 class NatsConnector:
     """A connector of the nats kind. Readers belong to whoever opened them, and outlive it."""
 
-    def __init__(
-        self, feeds: Mapping[str, Feed], sinks: Mapping[str, Sink], shared: SharedLink
-    ) -> None:
-        self.operations: Mapping[str, Operation] = {}
-        self.feeds = feeds
-        self.sinks = sinks
-        self._shared = shared
+    feeds: Mapping[str, Feed]
+    sinks: Mapping[str, Sink]
+    shared: SharedLink
+    operations: Mapping[str, Operation] = field(default_factory=dict)
 
     async def open(self) -> None:
         """Does nothing: connections are opened when they are needed."""
 
     async def close(self) -> None:
-        await self._shared.close()
+        await self.shared.close()
 
 
 def _feeds(config: Config, upstream: Upstream, connector: str) -> Mapping[str, Feed]:

@@ -8,11 +8,20 @@ from typing import Any
 
 import nats.errors
 
-from interlaced.core.failure import Failure, Reached, Reason
+from interlaced.core.failure import Failure, NotConnected, Reached, Reason
 from interlaced.transport.nats_link import LinkLost
 from interlaced.transport.nats_pull import PullEnded
 
-__all__ = ["API_CODES", "ENDS", "EXCEPTIONS", "FOREIGN", "from_api", "from_exception", "from_fault"]
+__all__ = [
+    "API_CODES",
+    "ENDS",
+    "EXCEPTIONS",
+    "FOREIGN",
+    "check",
+    "from_api",
+    "from_exception",
+    "from_fault",
+]
 
 EXCEPTIONS: tuple[tuple[type[BaseException], Reason, str], ...] = (
     (
@@ -105,6 +114,14 @@ def from_fault(fault: LinkLost | PullEnded) -> Failure:
         failure = Failure(reason, message, upstream_status=fault.status)
     failure.__cause__ = fault
     return failure
+
+
+def check(failure: Failure | None, fault: LinkLost | PullEnded | None) -> None:
+    """Raises NotConnected when nothing more will come, for either reason."""
+    if failure is None and fault is not None:
+        failure = from_fault(fault)
+    if failure is not None:
+        raise NotConnected(failure) from failure.__cause__
 
 
 def from_api(error: Mapping[str, Any]) -> Failure:

@@ -12,15 +12,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from random import Random
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from interlaced.connectors.competing import DEAD_GROUP
 from interlaced.connectors.nats.config import AckConfig, Config, FeedConfig, StreamConfig
-from interlaced.connectors.nats.errors import from_api
+from interlaced.connectors.nats.errors import from_api, from_exception
 from interlaced.core.backoff import Backoff
 from interlaced.core.failure import Failure, FieldViolation, Reached, Reason
 from interlaced.core.model import Confirmation, Event, Gap, GapWhy, Settlement, Verdict
 from interlaced.core.ports import Start, StartKind
+from interlaced.transport.nats_link import LinkLost
+from interlaced.transport.nats_pull import PullSettings
 
 __all__ = [
     "EXPECTED_STREAM",
@@ -29,21 +31,28 @@ __all__ = [
     "Metadata",
     "StreamFacts",
     "broadcast_consumer",
+    "confirmation",
     "create_stream",
+    "dead_letters",
     "expired",
     "from_message",
     "group_consumer",
+    "lost",
     "message_id",
     "nack",
     "pack",
     "plan",
+    "pull_settings",
     "read_api",
     "read_confirmation",
     "read_metadata",
     "read_stream",
+    "streams_to_create",
     "to_headers",
     "to_letter_headers",
+    "unknown",
     "unpack",
+    "verdict",
 ]
 
 MSG_ID = "Nats-Msg-Id"
@@ -56,6 +65,8 @@ _KEY = "ce-partitionkey"
 _CORE_HEADERS = ("id", "source", "type", "subject", "time", "specversion", "partitionkey")
 _NANO = 1_000_000_000
 _POSITION_BYTES = 8
+_IDLE = 30.0
+_ASKED_BYTES = 4 * 1024 * 1024
 _SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 _NAME = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 _V1_TOKENS, _V2_TOKENS, _NUMBERS = 9, 11, 4
@@ -141,17 +152,26 @@ def to_headers(event: Event) -> dict[str, str]:
     return headers
 
 
+class _Message(Protocol):
+    """What we read of a message."""
+
+    subject: str
+    data: bytes
+    headers: dict[str, str] | None
+
+
 def from_message(
-    subject: str,
-    data: bytes,
-    headers: Mapping[str, str],
-    *,
-    media_type: str,
-    fallback_id: str,
-    fallback: Metadata | None = None,
+    message: _Message, metadata: Metadata | None, *, media_type: str, otherwise: str
 ) -> Event:
     """Reads an event from a message, also from one that somebody else published without the
-    headers of CloudEvents: then its NATS subject is type and subject, and its stream the source."""
+    headers of CloudEvents: then its NATS subject is type and subject, and its stream the source.
+    `otherwise` is the id of one that has neither an id nor a place in a stream."""
+    headers, subject, stored = message.headers or {}, message.subject, None
+    source, position = "nats", b""
+    if metadata is not None:
+        stored, position = metadata.time, pack(metadata.stream_sequence)
+        source = f"nats:{metadata.stream}"
+        otherwise = f"{metadata.stream}.{metadata.stream_sequence}"
     unquote = urllib.parse.unquote
     own = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
     foreign = {
@@ -160,17 +180,16 @@ def from_message(
         if not name.startswith(("ce-", "Nats-")) and name.lower() != "content-type"
     }
     kind = headers.get("content-type") or headers.get("Content-Type") or media_type
-    stored = None if fallback is None else fallback.time
     return Event(
-        id=own.get("id") or headers.get(MSG_ID) or fallback_id,
-        source=own.get("source") or ("nats" if fallback is None else f"nats:{fallback.stream}"),
+        id=own.get("id") or headers.get(MSG_ID) or otherwise,
+        source=own.get("source") or source,
         type=own.get("type") or subject,
         subject=own.get("subject", "") if "id" in own else subject,
         time=_read_time(own["time"], stored) if "time" in own else None if "id" in own else stored,
         key=own.get("partitionkey", ""),
         media_type=unquote(kind),
-        data=data,
-        position=b"" if fallback is None else pack(fallback.stream_sequence),
+        data=message.data,
+        position=position,
         attributes=foreign | {name: own[name] for name in own if name not in _CORE_HEADERS},
     )
 
@@ -323,15 +342,15 @@ def create_stream(name: str, config: StreamConfig) -> dict[str, Any]:
     }
 
 
-def broadcast_consumer(start: Mapping[str, Any], *, subject: str, idle: float) -> dict[str, Any]:
+def broadcast_consumer(start: Mapping[str, Any], subject: str) -> dict[str, Any]:
     """Returns the settings of a consumer that acknowledges nothing, and that the server drops once
-    nobody has pulled for `idle` seconds."""
+    nobody has pulled for 30 seconds."""
     return {
         **start,
         "filter_subject": subject,
         "ack_policy": "none",
         "replay_policy": "instant",
-        "inactive_threshold": _nanos(idle),
+        "inactive_threshold": _nanos(_IDLE),
         "mem_storage": True,
         "num_replicas": 1,
     }
@@ -350,6 +369,12 @@ def group_consumer(group: str, ack: AckConfig, subject: str) -> dict[str, Any]:
         "max_deliver": -1,
         "max_ack_pending": ack.in_flight,
     }
+
+
+def pull_settings(max_payload: int, batch: int, heartbeat: float) -> PullSettings:
+    """Returns what to ask for at a time: some bytes, but always room for one message."""
+    max_bytes = max(_ASKED_BYTES, 2 * max_payload)
+    return PullSettings(batch=batch, max_bytes=max_bytes, heartbeat=heartbeat)
 
 
 def nack(delay: float) -> bytes:
@@ -391,6 +416,15 @@ def read_confirmation(data: bytes) -> Confirmation:
 
 
 # What sinks hear
+
+
+def confirmation(answer: _Message | BaseException | None) -> Confirmation:
+    """Says what became of one event; an answer that is not there leaves it unknown."""
+    if answer is None or isinstance(answer, LinkLost):
+        return lost()
+    if isinstance(answer, BaseException):
+        return Confirmation(from_exception(answer, reached=Reached.REPLIED))
+    return read_confirmation(answer.data)
 
 
 def lost() -> Confirmation:
