@@ -109,15 +109,19 @@ class Guard:
                 scope.end()
 
     async def wait_idle(self, limit: float) -> bool:
-        """Waits until no RPC is under way, at most `limit` seconds; tells whether that is so."""
+        """Waits until no RPC is under way but those that only look on, such as watchers of health,
+        at most `limit` seconds; tells whether that is so."""
         try:
             with TimeLimit(self._clock, self._clock.now() + limit):
-                while self._open:
+                while not self._is_quiet():
                     self._is_idle.clear()
                     await self._is_idle.wait()
         except TimeoutError:
             return False
         return True
+
+    def _is_quiet(self) -> bool:
+        return all(scope.is_onlooker for scope in self._open)
 
     def unary(
         self,
@@ -211,6 +215,7 @@ class Guard:
         """Runs one RPC and settles how it ended."""
         scope: Scope[RequestT] = Scope(context, self._clock.now(), self._settings.max_message)
         scope.is_endless = is_endless
+        scope.is_onlooker = is_endless and door.serves_drain
         bind(request_id=scope.correlation_id)
         self._observer.started(method)
         self._open.add(scope)
@@ -218,7 +223,7 @@ class Guard:
             reply, failure = await self._attempt(method, scope, work, door=door)
         finally:
             self._open.discard(scope)
-            if not self._open:
+            if self._is_quiet():
                 self._is_idle.set()
         if scope.has_been_cancelled():
             # Never swallowed: the RPC is dead, and gRPC frees it only this way.

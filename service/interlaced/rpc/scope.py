@@ -43,6 +43,7 @@ class Scope(Generic[RequestT]):
         "has_left",
         "is_ended",
         "is_endless",
+        "is_onlooker",
         "metadata",
         "request_class",
         "started",
@@ -56,6 +57,7 @@ class Scope(Generic[RequestT]):
         self.started = started
         self.has_left = False
         self.is_endless = False
+        self.is_onlooker = False
         self.is_ended = False
         self._task = asyncio.current_task()
         self.deadline = math.inf

@@ -125,5 +125,6 @@ class RpcServer:
             self.guard.end_rpcs(only_endless=True)
             if not await self.guard.wait_idle(grace / 2):
                 self.guard.end_rpcs(only_endless=False)
+        self.guard.end_rpcs(only_endless=True)  # who only looked on until now
         # What is left are last bytes on their way out to callers that read.
         await server.stop(min(_LAST_GRACE, grace))
