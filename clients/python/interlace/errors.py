@@ -337,6 +337,16 @@ class ClientClosed(InterlaceError):
     def __init__(self, facts: ErrorFacts | None = None) -> None:
         super().__init__(facts or ErrorFacts(code=_C.CANCELLED, message="the client was closed"))
 
+    @property
+    def can_reconnect(self) -> bool:
+        """Never."""
+        return False
+
+    def can_retry(self, *, is_idempotent: bool = False) -> bool:
+        """Never."""
+        del is_idempotent
+        return False
+
 
 _BY_REASON: Mapping[str, type[InterlaceError]] = {
     "BAD_CURSOR": CursorRejected,

@@ -60,6 +60,7 @@ class FakeServer:
         self._sinks: dict[str, FakeSink] = {}
         self._server: grpc.aio.Server | None = None
         self._is_healthy = True
+        self._is_stopping = False
         self._health_changed = asyncio.Event()
         self.port = 0
 
@@ -119,6 +120,9 @@ class FakeServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # Streams that gRPC itself would have to cancel fill the log with what nobody can mend.
+        self._is_stopping = True
+        self.set_healthy(False)
         if self._server is not None:
             await self._server.stop(0)
 
@@ -237,7 +241,7 @@ class FakeServer:
 
     async def _watch(self, request: bytes, context: Any) -> None:
         del request
-        while True:
+        while not self._is_stopping:
             changed = self._health_changed
             await context.write(_SERVING if self._is_healthy else _NOT_SERVING)
             await changed.wait()
