@@ -24,11 +24,14 @@ operations: {Get: {get: /document}}
 """
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name.partition(".")[0])
+@pytest.fixture(params=DOCUMENTS, ids=lambda path: path.name.partition(".")[0])
+def document(request: pytest.FixtureRequest) -> bytes:
+    return lzma.decompress(request.param.read_bytes())
+
+
 async def test_a_real_document_passes_untouched_and_as_messagepack(
-    path: Path, tmp_path: Path
+    document: bytes, tmp_path: Path
 ) -> None:
-    document = lzma.decompress(path.read_bytes())
     (tmp_path / "web.yaml").write_text(MANIFEST)
     async with (
         RawServer(default=ok(document)) as upstream,
