@@ -33,7 +33,7 @@ from interlaced.rpc.gateway import Gateway
 from interlaced.rpc.guard import Guard
 from interlaced.rpc.health import Health
 from interlaced.rpc.reflection import Reflection
-from interlaced.rpc.server import RpcServer, TlsFiles
+from interlaced.rpc.server import BindError, RpcServer, TlsFiles
 from interlaced.rpc.settings import RpcSettings
 from interlaced.settings import Settings
 from interlaced.telemetry.log import learn_secrets, log
@@ -108,16 +108,16 @@ class App:
         return self._is_ready
 
     async def start(self) -> Addresses:
-        """Serves. Raises SettingsError, ManifestError, BindError or OSError, and leaves nothing
-        open then."""
+        """Serves. Raises SettingsError, ManifestError or BindError, and leaves nothing open
+        then."""
         settings = self._settings
         settings.check()
         try:
             await self._live.start()
             port = await self._rpc.start()
-            admin_port = await self._admin.start(settings.admin_host, settings.admin_port)
+            admin_port = await self._start_admin()
         except BaseException:
-            await self.stop(limit=0.0)
+            await self._end(0.0)
             raise
         self._watch = asyncio.create_task(self._watch_health())
         self._is_ready = True
@@ -141,10 +141,23 @@ class App:
         """Ends within `limit` seconds: readiness off, intake refused, GoingAway with a cursor to
         every stream, what is in flight drained, the rest given back, then everything closed."""
         limit = self._settings.drain_limit if limit is None else limit
+        log.info("server.draining", limit=limit)
+        await self._end(limit)
+        log.info("server.stopped")
+
+    async def _start_admin(self) -> int:
+        """Binds the admin listener; raises BindError."""
+        host, port = self._settings.admin_host, self._settings.admin_port
+        try:
+            return await self._admin.start(host, port)
+        except OSError as error:
+            raise BindError(f"cannot listen on {host}:{port}: is the port taken?") from error
+
+    async def _end(self, limit: float) -> None:
+        """Takes everything apart, in the order of `stop`."""
         now = self._clock.now()
         ends = now + limit
         self._is_ready = False
-        log.info("server.draining", limit=limit)
         self._rpc.begin_drain()
         # Half of the time belongs to streams, so that one stalled subscriber leaves some for calls.
         with contextlib.suppress(TimeoutError), TimeLimit(self._clock, (ends + now) / 2):
@@ -156,7 +169,6 @@ class App:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
         await self._admin.close()
-        log.info("server.stopped")
 
     async def _read(self) -> Manifests:
         """Reads the manifests in a thread, so that the loop goes on."""

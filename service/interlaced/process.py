@@ -6,33 +6,48 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from interlaced.app import App
-from interlaced.settings import Settings
+from interlaced.app import Addresses, App
+from interlaced.settings import Settings, SettingsError
+from interlaced.telemetry.log import log
 
-__all__ = ["serve_forever", "stop_signal"]
+__all__ = ["run_until_stopped", "serve_forever", "stop_signal"]
 
 
 async def serve_forever(settings: Settings, ports_file: Path | None) -> None:
     """Serves until SIGTERM or SIGINT, then drains; SIGHUP reloads."""
-    app = App(settings, environment=os.environ)
+    await run_until_stopped(App(settings, environment=os.environ), ports_file)
+
+
+async def run_until_stopped(
+    app: App, ports_file: Path | None, *, greet: Callable[[Addresses], None] | None = None
+) -> None:
+    """Runs an app that is not started yet, until SIGTERM or SIGINT, and stops it whatever happens.
+
+    `ports_file` is written, and `greet` is called, once everything is bound. Raises what
+    `App.start` raises, and SettingsError where the file cannot be written.
+    """
     addresses = await app.start()
-    async with stop_signal(app) as stopped:
+    async with contextlib.AsyncExitStack() as stack:
+        # The signals are watched to the very end: a SIGHUP in mid-drain would kill the process.
+        stopped = await stack.enter_async_context(stop_signal(app))
+        stack.push_async_callback(app.stop)
         if ports_file is not None:
-            addresses.write(ports_file)
+            _write(addresses, ports_file)
+        if greet is not None:
+            greet(addresses)
         await stopped.wait()
-    await app.stop()
 
 
 @contextlib.asynccontextmanager
 async def stop_signal(app: App) -> AsyncIterator[asyncio.Event]:
-    """Yields an event that SIGTERM and SIGINT set; SIGHUP reloads. A second SIGTERM or SIGINT ends
-    the process at once."""
+    """Yields an event that SIGTERM and SIGINT set; SIGHUP reloads until then. A second SIGTERM or
+    SIGINT ends the process at once."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
-    reloads: set[asyncio.Task[dict[str, object]]] = set()
+    reloads: set[asyncio.Task[None]] = set()
 
     def stop() -> None:
         stopped.set()
@@ -40,7 +55,9 @@ async def stop_signal(app: App) -> AsyncIterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
     def reload() -> None:
-        task = loop.create_task(app.reload())
+        if stopped.is_set():
+            return
+        task = loop.create_task(_reload(app))
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
@@ -50,5 +67,24 @@ async def stop_signal(app: App) -> AsyncIterator[asyncio.Event]:
     try:
         yield stopped
     finally:
-        loop.remove_signal_handler(signal.SIGHUP)
+        for task in reloads:
+            task.cancel()
         await asyncio.gather(*reloads, return_exceptions=True)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+
+async def _reload(app: App) -> None:
+    """Reloads; nobody awaits this, so that a bug is told here or nowhere."""
+    try:
+        await app.reload()
+    except Exception as error:  # noqa: BLE001  # the border: the old configuration goes on serving
+        log.error("config.failed", exc_info=error)
+
+
+def _write(addresses: Addresses, path: Path) -> None:
+    """Writes the addresses for whoever started the process."""
+    try:
+        addresses.write(path)
+    except OSError as error:
+        raise SettingsError(f"--ports-file {path}: cannot be written") from error

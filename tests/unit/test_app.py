@@ -67,7 +67,7 @@ async def test_p33_a_taken_port_ends_it_loudly(folder: Path) -> None:
             await App(settings, environment={}).start()
         admin_port = int(service.admin.rpartition(":")[2])
         settings = Settings(config=(folder,), ingress=Ingress(port=0), admin_port=admin_port)
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(BindError, match=f":{admin_port}: is the port taken"):
             await App(settings, environment={}).start()
 
 

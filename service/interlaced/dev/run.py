@@ -16,7 +16,7 @@ from interlaced.app import Addresses, App
 from interlaced.core.clock import LoopClock
 from interlaced.dev.chaos import Chaos
 from interlaced.dev.upstreams import Upstreams, manifests
-from interlaced.process import stop_signal
+from interlaced.process import run_until_stopped
 from interlaced.settings import Ingress, Settings
 
 __all__ = ["DevOptions", "run_dev"]
@@ -51,13 +51,7 @@ async def run_dev(options: DevOptions) -> None:
                 environment={**os.environ, **upstreams.environment},
                 actions={"chaos": _chaos_action(upstreams.chaos)},
             )
-            addresses = await app.start()
-            async with stop_signal(app) as stopped:
-                _greet(addresses)
-                if options.ports_file is not None:
-                    addresses.write(options.ports_file)
-                await stopped.wait()
-            await app.stop()
+            await run_until_stopped(app, options.ports_file, greet=_greet)
 
 
 def _chaos_action(chaos: Chaos) -> Action:

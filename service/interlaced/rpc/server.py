@@ -98,7 +98,11 @@ class RpcServer:
             else:
                 port = server.add_secure_port(address, self.tls.credentials())
         except RuntimeError as error:
-            raise BindError(f"cannot listen on {address}: is the port taken?") from error
+            # Let go of the server while the loop runs: its end needs one, and a traceback would
+            # hold it until there is none.
+            del server
+            cause = error.with_traceback(None)
+            raise BindError(f"cannot listen on {address}: is the port taken?") from cause
         await server.start()
         self._server = server
         return port
