@@ -94,7 +94,8 @@ TABLE = [
 @pytest.mark.parametrize("case", TABLE, ids=str)
 async def test_a_read(case: Case, tmp_path: Path) -> None:
     """L1, L2 and L8 for one fault; and the next read after it has gone is well."""
-    async with bench(tmp_path) as it:
+    upstream = {"idle": "5s"} if case.pooled else None
+    async with bench(tmp_path, upstream=upstream) as it:
         assert await outcome_of(it.read()) == "ok"
         base, before = Usage.now(), it.upstream.hits
         if not case.pooled:

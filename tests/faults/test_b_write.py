@@ -108,7 +108,8 @@ async def write(it: Bench, body: bytes, *, keyed: bool, timeout: float = 5.0) ->
 async def test_b_write(row: Row, keyed: bool, tmp_path: Path) -> None:
     """L1, L2, L3 and L8 for one fault; and the next write after it has gone is well."""
     expect, arrivals = row.keyed if keyed else row.plain
-    async with bench(tmp_path) as it:
+    upstream = {"idle": "5s"} if row.pooled else None
+    async with bench(tmp_path, upstream=upstream) as it:
         await write(it, b"0", keyed=True)
         base = Usage.now()
         if not row.pooled:
