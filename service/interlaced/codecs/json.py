@@ -11,6 +11,7 @@ from interlaced.codecs.codec import CodecError, Value
 __all__ = ["decode", "encode", "looks_like_json"]
 
 _SAFE_DIGITS = 15
+_PRINTED_DIGITS = 17
 _FIRST = frozenset(b'{["-0123456789tfn')
 _LAST = frozenset(b'}]"0123456789el')
 _BLANK = b" \t\r\n"
@@ -27,8 +28,8 @@ def decode(data: bytes) -> Value:
     """Reads UTF-8 JSON.
 
     CodecError for anything else, and for what would be read with loss or in two ways: a number
-    that a double cannot hold, NaN and infinities, a key twice in one object, half a surrogate
-    pair, nesting beyond Python's depth, a byte order mark.
+    beyond the range or the 17 digits of a double, NaN and infinities, a key twice in one object,
+    half a surrogate pair, nesting beyond Python's depth, a byte order mark.
     """
     try:
         text = data.decode("utf-8")
@@ -75,7 +76,12 @@ def _read_float(text: str) -> float:
     number = float(text)
     if len(text) <= _SAFE_DIGITS and "e" not in text and "E" not in text:
         return number  # 15 digits always come back as they went in
-    if math.isinf(number) or Decimal(repr(number)) != Decimal(text):
+    digits = text.lower().partition("e")[0].lstrip("-").replace(".", "").strip("0")
+    if math.isinf(number) or (number == 0.0 and digits):
+        raise CodecError("a number is beyond the range of a double")
+    # Printers of doubles write the fewest digits that name one, or up to 17.
+    printed = f"{number:.{max(1, min(len(digits), _PRINTED_DIGITS))}g}"
+    if Decimal(text) not in (Decimal(printed), Decimal(repr(number))):
         raise CodecError("a number has more digits than a double can hold")
     return number
 

@@ -88,3 +88,26 @@ def test_json_looks_like_json(data: bytes) -> None:
 )
 def test_a_page_does_not(data: bytes) -> None:
     assert not json.looks_like_json(data)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-65.613616999999977",
+        "1e300",
+        "0.1",
+        "100.0",
+        "5e-324",
+        "0.0",
+        "-0.0",
+        "1.7976931348623157e308",
+    ],
+)
+def test_a_number_as_a_printer_of_doubles_writes_it_is_read(text: str) -> None:
+    assert json.decode(text.encode()) == float(text)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_double_is_read_however_many_of_its_digits_were_printed(number: float) -> None:
+    assert json.decode(f"[{number!r}]".encode()) == [number]
+    assert json.decode(f"[{number:.16e}]".encode()) == [number]
