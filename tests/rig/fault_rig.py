@@ -106,14 +106,16 @@ async def bench(
     operations: Mapping[str, object] | None = None,
     settings: Mapping[str, object] | None = None,
     others: Mapping[str, Mapping[str, object]] | None = None,
+    is_direct: bool = False,
 ) -> AsyncIterator[Bench]:
-    """Serves the connector `shop`, and `others`, from manifests written into `folder`."""
+    """Serves the connector `shop`, and `others`, from manifests written into `folder`. `is_direct`
+    leaves the proxy out of the way."""
     async with contextlib.AsyncExitStack() as stack:
         server = await stack.enter_async_context(RawServer(default=GOOD))
         proxy = await stack.enter_async_context(FaultProxy("127.0.0.1", server.port))
         shop: dict[str, object] = {
             "upstream": {
-                "rest": f"http://127.0.0.1:{proxy.port}",
+                "rest": f"http://127.0.0.1:{server.port if is_direct else proxy.port}",
                 "allow_private": ["127.0.0.1/32"],
                 "connect_timeout": "500ms",
                 "idle": "60ms",
