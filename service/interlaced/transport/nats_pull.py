@@ -65,12 +65,13 @@ class PullState:
         """Whether the server owes us something."""
         return self._left > 0
 
-    def ask(self) -> tuple[str, bytes]:
+    def ask(self, limit: int | None = None) -> tuple[str, bytes]:
         """Begins a request: its number, which ends the subject to answer to, and its text."""
+        batch = self._settings.batch
         self._number += 1
-        self._left = self._settings.batch
+        self._left = batch if limit is None else max(1, min(limit, batch))
         wanted = {
-            "batch": self._settings.batch,
+            "batch": self._left,
             "max_bytes": self._settings.max_bytes,
             "expires": round(6 * self._settings.heartbeat * _NANO),
             "idle_heartbeat": round(self._settings.heartbeat * _NANO),
@@ -141,11 +142,11 @@ class Puller:
         self._subscription = await self._link.listen(f"{self._inbox}.*", self._on_message)
         self._link.watch(self._on_lost)
 
-    async def more(self) -> None:
-        """Asks for more, unless the server owes us something already, and waits for a change. What
-        has come meanwhile needs no waiting: look before you call."""
+    async def more(self, limit: int | None = None) -> None:
+        """Asks for more, but not for more than `limit`, unless the server owes us something
+        already, and waits for a change. Look at what has come before you call."""
         if not self._state.is_asking:
-            number, request = self._state.ask()
+            number, request = self._state.ask(limit)
             self._heard = self._clock.now()
             self._watch()
             try:

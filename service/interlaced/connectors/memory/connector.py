@@ -111,6 +111,11 @@ class _GroupReader:
         self._group = group
         self._tools = tools
         self._buried = buried
+        self._room: int | None = None
+
+    def allow(self, deliveries: int) -> None:
+        """The next read may return at most so many deliveries."""
+        self._room = max(1, deliveries)
 
     @property
     def epoch(self) -> int:
@@ -118,7 +123,7 @@ class _GroupReader:
 
     async def read(self) -> Sequence[Delivery | Gap]:
         clock = self._tools.clock
-        while not (taken := self._group.take(self, clock.now())):
+        while not (taken := self._group.take(self, clock.now(), limit=self._room)):
             await _wait(clock, self._group.topic, self._group.due())
         return [
             Delivery(record.event, self._settler(record.sequence, attempt), attempt)
@@ -192,6 +197,7 @@ class MemorySink:
     async def publish(self, publication: Publication) -> Sequence[Confirmation]:
         if self.is_closed:
             raise failure("closed")
+        publication.effort.reached = Reached.REPLIED
         return [self._append(event) for event in publication.events]
 
     def _append(self, event: Event) -> Confirmation:

@@ -235,10 +235,13 @@ class Group:
             heapq.heappop(self._due)
         return self._due[0][0] if self._due else None
 
-    def take(self, member: object, now: float) -> list[tuple[Record, int]]:
+    def take(
+        self, member: object, now: float, *, limit: int | None = None
+    ) -> list[tuple[Record, int]]:
         """Hands out what is due and what is new, with the number of its attempt."""
         taken: list[tuple[Record, int]] = []
-        while len(taken) < self.rule.batch and self.held < self.rule.in_flight:
+        most = self.rule.batch if limit is None else min(limit, self.rule.batch)
+        while len(taken) < most and self.held < self.rule.in_flight:
             number = self._next_due(now)
             if number is None:
                 number = self._next_new()

@@ -62,8 +62,7 @@ _STREAM_FEED = Capability(
 _STREAM_SINK = Capability(durability=Durability.REPLICATED_LAZY, order=Order.TOTAL)
 _CORE = Capability(durability=Durability.NONE, order=Order.NONE)
 _BROADCAST_BATCH = 256
-_GIVING_BACK = 1.0
-"""How long the end of a pull may take before what it holds is given back, in seconds."""
+_GIVING_BACK = 1.0  # seconds that the end of a pull may take before what it holds is given back
 
 
 class Upstream:
@@ -188,6 +187,11 @@ class _GroupReader:
         self._leases = Leases(link, clock, wait=ack.wait, hold=ack.hold)
         self._buffer: deque[tuple[recipe.Metadata, Msg]] = deque()
         self._failure: Failure | None = None
+        self._room = ack.batch
+
+    def allow(self, deliveries: int) -> None:
+        """The next read may return at most so many deliveries."""
+        self._room = max(1, deliveries)
 
     async def bind(self) -> None:
         """Listens for what the group's consumer will send. Raises LinkLost."""
@@ -200,7 +204,7 @@ class _GroupReader:
             await self._bury_exhausted()
             if self._buffer:
                 return self._drain()
-            await self._puller.more()
+            await self._puller.more(self._room)
 
     async def close(self) -> None:
         self._puller.stop()
@@ -208,7 +212,7 @@ class _GroupReader:
         await self._puller.silence(_GIVING_BACK)
         with contextlib.suppress(LinkLost):
             for reply in self._leases.held:
-                await self._link.send(reply, recipe.nack(0))
+                await self._link.send(reply, recipe.GIVE_BACK)
         await self._link.close()
 
     def _took(self, message: Msg) -> None:
@@ -221,7 +225,7 @@ class _GroupReader:
         self._leases.add(message.reply)
 
     def _drain(self) -> Sequence[Delivery]:
-        taken, self._buffer = self._buffer, deque()
+        taken = [self._buffer.popleft() for _ in range(min(self._room, len(self._buffer)))]
         return [
             Delivery(
                 self._feed.event(message, metadata),
@@ -359,27 +363,25 @@ class NatsFeed(_Feed):
         self.dead_stream, self.dead_subject = recipe.dead_letters(name, config)
 
     async def open(self, start: Start) -> Reader:
-        api = self.upstream.api
         async with _connected(self.upstream) as link:
             facts = await self.upstream.stream(link, self.stream)
             where, gaps = recipe.plan(start, facts)
             wanted = recipe.broadcast_consumer(where, self._config.subject)
             request = {"stream_name": self.stream, "config": wanted}
-            answer = await api(link, f"CONSUMER.CREATE.{self.stream}", request)
+            answer = await self.upstream.api(link, f"CONSUMER.CREATE.{self.stream}", request)
             reader = _BroadcastReader(self, link, facts, gaps=gaps)
             await reader.bind(str(answer.get("name", "")))
         return reader
 
     async def join(self, group: str) -> Reader:
         check_group(group)
-        api = self.upstream.api
         async with _connected(self.upstream) as link:
             facts = await self.upstream.stream(link, self.stream)
             if self.max_deliver is not None:
                 await self.upstream.stream(link, self.dead_stream)
             wanted = recipe.group_consumer(group, self.ack, self._config.subject)
             request = {"stream_name": self.stream, "config": wanted}
-            await api(link, f"CONSUMER.DURABLE.CREATE.{self.stream}.{group}", request)
+            await self.upstream.api(link, f"CONSUMER.DURABLE.CREATE.{self.stream}.{group}", request)
             reader = _GroupReader(self, link, group=group, epoch=facts.epoch)
             await reader.bind()
         return reader
@@ -577,10 +579,8 @@ def _feeds(config: Config, upstream: Upstream, connector: str) -> Mapping[str, F
             feeds[name] = CoreFeed(name, feed, upstream, connector=connector)
             continue
         stream, subject = recipe.dead_letters(name, feed)
-        about = f"The dead letters of {name}."
-        letters = feed.model_copy(
-            update={"description": about, "stream": stream, "subject": subject}
-        )
+        update = {"description": f"The dead letters of {name}.", "stream": stream}
+        letters = feed.model_copy(update={**update, "subject": subject})
         dead = NatsFeed(f"{name}.dead", letters, upstream, connector=connector)
         # What is dead stays until it is acknowledged.
         dead.max_deliver = None
