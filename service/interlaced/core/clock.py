@@ -14,13 +14,16 @@ __all__ = ["LoopClock", "TimeLimit"]
 
 
 class LoopClock:
-    """The Clock of the running asyncio loop: monotonic, in seconds."""
+    """The Clock of the running asyncio loop: monotonic, in seconds.
+
+    It reads the system's clock and not the loop's, which uvloop rounds to milliseconds.
+    """
 
     __slots__ = ()
 
     def now(self) -> float:
-        """Returns the loop's time."""
-        return asyncio.get_running_loop().time()
+        """Returns the system's monotonic time."""
+        return time.monotonic()
 
     def wall(self) -> float:
         """Returns the time of day in seconds since 1970."""
@@ -32,7 +35,7 @@ class LoopClock:
 
     def call_at(self, when: float, callback: Callable[[], object], /) -> TimerHandle:
         """Calls `callback` at `when`."""
-        return asyncio.get_running_loop().call_at(when, callback)
+        return asyncio.get_running_loop().call_later(max(0.0, when - time.monotonic()), callback)
 
 
 class TimeLimit:

@@ -62,12 +62,12 @@ def test_limits_nest_and_the_inner_one_does_not_end_the_outer() -> None:
     clock.run(main())
 
 
-async def test_the_loops_clock_is_the_loops_time() -> None:
+async def test_the_loops_clock_moves_with_the_loops_timers() -> None:
     clock = LoopClock()
     before = clock.now()
     await clock.sleep(0.01)
     called = asyncio.Event()
     clock.call_at(clock.now() + 0.01, called.set)
     await called.wait()
-    assert clock.now() - before >= 0.02
+    assert clock.now() - before >= 0.019, "a loop may round its timers to a millisecond"
     assert clock.wall() > 1_700_000_000
