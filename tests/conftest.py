@@ -40,4 +40,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says so."""
     if os.environ.get("CI") and _skipped:
-        terminalreporter.write_sep("=", f"{len(_skipped)} skipped: in CI that is a failure", red=True)
+        terminalreporter.write_sep(
+            "=", f"{len(_skipped)} skipped: in CI that is a failure", red=True
+        )
