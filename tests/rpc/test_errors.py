@@ -178,8 +178,11 @@ async def test_a_reply_over_the_limit_says_so() -> None:
     """P35: the upstream's body is too large for the caller."""
     async with serving() as rig:
         error = await failed(rig.call(a_call("Body", size="5000000")))
-        assert info_of(status_of(error)).reason == "TOO_LARGE"
-        assert info_of(status_of(error)).metadata["limit"] == "4194304"
+        info = info_of(status_of(error))
+        assert info.reason == "TOO_LARGE"
+        assert info.metadata["limit"] == "4194304"
+        assert (info.metadata["operation"], info.metadata["attempts"]) == ("Body", "1")
+        assert info.metadata["reached"] == "replied"  # a write must not be taken for undone
 
 
 async def test_metadata_over_the_limit_is_refused() -> None:

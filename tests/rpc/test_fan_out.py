@@ -248,3 +248,7 @@ async def test_an_oversized_outcome_fails_its_branch_alone() -> None:
         frames = [frame async for frame in rig.stub.StreamFanOut(request)]
         big = next(frame.outcome for frame in frames if frame.outcome.branch == "big")
         assert info_of(big.status).reason == "TOO_LARGE"
+        entries = {entry.branch: entry.reason for entry in frames[-1].ledger.entries}
+        assert entries == {"big": "TOO_LARGE", "small": ""}  # the ledger tells the same
+        answer = await rig.stub.FanOut(pb.FanOutRequest(branches=legs, policy=policy("first_ok")))
+        assert [each.WhichOneof("result") for each in answer.outcomes] == ["status", "payload"]

@@ -177,7 +177,8 @@ async def test_an_oversized_reply_fails_its_call_alone() -> None:
         await client.limits()
         await client.send(start(1, a_call("Body", size="5000000")), start(2, a_call("Echo")))
         by_id = {reply.id: reply.outcome for reply in await client.replies(2)}
-        assert info_of(by_id[1].status).reason == "TOO_LARGE"
+        info = info_of(by_id[1].status)
+        assert (info.reason, info.metadata["reached"]) == ("TOO_LARGE", "replied")
         assert by_id[2].WhichOneof("result") == "payload"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,10 +42,13 @@ class BranchArgument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
-    """One leg of a fan-out. Its call's deadline is its own limit; the fan-out's applies as well."""
+    """One leg of a fan-out. `timeout` is its own limit, in seconds from its start, which for one
+    that waits for others is when they are done; the deadlines of its call and of the fan-out apply
+    as well."""
 
     name: str
     call: Call
+    timeout: float = math.inf
     is_required: bool = False
     arguments_from: tuple[BranchArgument, ...] = ()
 

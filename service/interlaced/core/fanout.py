@@ -124,7 +124,8 @@ class FanOut:
     def _start(self, place: int, call: Call) -> None:
         now = self._clock.now()
         effort = replace(call.effort, started=now)
-        call = replace(call, deadline=min(call.deadline, self._branch_deadline), effort=effort)
+        own = now + self._plan.branches[place].timeout
+        call = replace(call, deadline=min(call.deadline, own, self._branch_deadline), effort=effort)
         self._efforts[place] = effort
         task = asyncio.ensure_future(self._perform(call))
         self._tasks[place] = task

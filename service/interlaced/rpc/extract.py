@@ -15,12 +15,15 @@ __all__ = ["extract"]
 def extract(payload: Payload, paths: Sequence[Path]) -> list[Argument | None]:
     """Finds arguments in a JSON body, None where there is none or where it is an object.
 
-    The body is decoded once for all paths. ValueError says that it is not JSON.
+    The body is decoded once for all paths. ValueError says that it is not JSON that can be read.
     """
     essence = payload.media_type.partition(";")[0].strip().lower()
     if essence != "application/json" and not essence.endswith("+json"):
         raise ValueError("not JSON")
-    document: object = msgspec.json.decode(payload.data)
+    try:
+        document: object = msgspec.json.decode(payload.data)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     return [_argument(path.extract(document)) for path in paths]
 
 

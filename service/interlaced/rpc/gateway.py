@@ -15,7 +15,8 @@ from interlaced.core.fanout import Decision, Extract, FanOut, Outcome
 from interlaced.core.model import Call
 from interlaced.core.ports import Clock
 from interlaced.rpc.extract import extract as extract_json
-from interlaced.rpc.guard import Guard, Scope, StatusFailure, check_size
+from interlaced.rpc.fitting import check_reply, fitting
+from interlaced.rpc.guard import Guard, Scope, StatusFailure
 from interlaced.rpc.mapping import (
     Fields,
     effort_message,
@@ -47,6 +48,8 @@ class Gateway:
         self._dispatch = dispatch
         self._clock = clock
         self._extract = extract
+        self._limit = guard.settings.max_message
+        self._perform = fitting(dispatch.call, self._limit)
         self.sessions = Sessions(guard, dispatch, clock)
 
     def service(self) -> grpc.GenericRpcHandler:
@@ -79,7 +82,9 @@ class Gateway:
             call.effort, ended=self._clock.now(), has_reply=True, with_ledger=False
         )
         response = pb.CallResponse(payload=payload_message(reply.payload), effort=effort)
-        return response.SerializeToString()
+        encoded: bytes = response.SerializeToString()
+        check_reply(len(encoded), self._limit, call)
+        return encoded
 
     def _trail(self, call: Call, scope: Scope[pb.CallRequest]) -> None:
         """Puts the attempt records into the trailers, where a failed call has them as well."""
@@ -102,7 +107,8 @@ class Gateway:
         """Yields outcomes as they land, then the ledger, then the status."""
         async with self._begin(request, scope) as fan_out:
             while (outcome := await fan_out.next()) is not None:
-                await scope.write(self._frame(outcome))
+                frame = pb.StreamFanOutResponse(outcome=outcome_message(outcome))
+                await scope.write(frame.SerializeToString())
         _log_bugs(fan_out.outcomes)
         ledger = ledger_message(fan_out.outcomes, fan_out.decision or Decision.NOT_MET)
         await scope.write(pb.StreamFanOutResponse(ledger=ledger).SerializeToString())
@@ -122,20 +128,10 @@ class Gateway:
         return FanOut(
             Plan(branches, read_policy(request.policy)),
             clock=self._clock,
-            call=self._dispatch.call,
+            call=self._perform,
             extract=self._extract,
             deadline=min(scope.deadline, scope.started + timeout),
         )
-
-    def _frame(self, outcome: Outcome) -> bytes:
-        """Encodes one outcome; a reply over the limit fails its branch, not the stream."""
-        frame = pb.StreamFanOutResponse(outcome=outcome_message(outcome)).SerializeToString()
-        try:
-            check_size(len(frame), self._guard.settings.max_message, "the reply")
-        except Failure as failure:
-            small = Outcome(outcome.branch, failure, outcome.effort, outcome.ended)
-            return pb.StreamFanOutResponse(outcome=outcome_message(small)).SerializeToString()
-        return frame
 
 
 def _check_met(fan_out: FanOut) -> None:

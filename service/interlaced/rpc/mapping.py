@@ -200,8 +200,7 @@ def read_branches(
         fields.refuse("branches", f"must hold at most {most} branches")
         messages = ()
     branches = tuple(
-        _branch(message, f"branches[{place}]", now, fields)
-        for place, message in enumerate(messages)
+        _branch(message, f"branches[{place}]", fields) for place, message in enumerate(messages)
     )
     fields.check()
     for branch in branches:
@@ -209,11 +208,11 @@ def read_branches(
     return branches
 
 
-def _branch(message: gateway_service_pb2.Branch, field: str, now: float, fields: Fields) -> Branch:
+def _branch(message: gateway_service_pb2.Branch, field: str, fields: Fields) -> Branch:
     if not 1 <= len(message.name) <= _LONGEST_NAME:
         fields.refuse(f"{field}.name", f"must have from 1 to {_LONGEST_NAME} characters")
     call = _call(message.call, f"{field}.call", fields)
-    call.deadline = now + read_seconds(message.call, "timeout", f"{field}.call.timeout", fields)
+    timeout = read_seconds(message.call, "timeout", f"{field}.call.timeout", fields)
     found = (
         _branch_argument(argument, f"{field}.arguments_from[{place}]", fields)
         for place, argument in enumerate(message.arguments_from)
@@ -221,6 +220,7 @@ def _branch(message: gateway_service_pb2.Branch, field: str, now: float, fields:
     return Branch(
         name=message.name,
         call=call,
+        timeout=timeout,
         is_required=message.required,
         arguments_from=tuple(argument for argument in found if argument is not None),
     )

@@ -15,7 +15,7 @@ from interlaced.core.fanout import Outcome
 from interlaced.core.model import Call, Effort, Reply
 from interlaced.core.ports import Clock
 from interlaced.core.tasks import end_tasks
-from interlaced.core.units import format_size
+from interlaced.rpc.fitting import check_reply
 from interlaced.rpc.guard import Guard, Scope
 from interlaced.rpc.mapping import outcome_message, read_call
 from interlaced.telemetry.log import log
@@ -130,7 +130,7 @@ class Session:
         except Failure as failure:
             self._refuse(item.id, failure, now)
             return
-        task = asyncio.ensure_future(self._perform(call))
+        task = asyncio.ensure_future(self._dispatch.call(call))
         self._calls[item.id] = task
         self._unwritten.add(item.id)
         task.add_done_callback(lambda done: self._land(item.id, call, done))
@@ -153,34 +153,23 @@ class Session:
             call.deadline = min(call.deadline, now + self._settings.default_deadline)
         return call
 
-    async def _perform(self, call: Call) -> Reply:
-        return await self._dispatch.call(call)
-
     def _land(self, number: int, call: Call, task: asyncio.Task[Reply]) -> None:
         """Settles a call here, not in its body: one that is cancelled early never enters that."""
         del self._calls[number]
-        outcome = Outcome("", _result_of(task, call), call.effort, self._clock.now())
-        self._ready.append((number, self._encode(number, outcome)))
+        ended = self._clock.now()
+        data = _reply(number, Outcome("", _result_of(task, call), call.effort, ended))
+        try:
+            check_reply(len(data), self._settings.max_message - _ENVELOPE, call)
+        except Failure as failure:
+            data = _reply(number, Outcome("", failure, call.effort, ended))
+        self._ready.append((number, data))
         self._news.set()
 
     def _refuse(self, number: int, failure: Failure, now: float) -> None:
         """Answers an item that never became a call; an id in flight stays in flight."""
-        data = self._encode(number, Outcome("", failure, Effort(now), now))
+        data = _reply(number, Outcome("", failure, Effort(now), now))
         self._ready.append((None, data))
         self._news.set()
-
-    def _encode(self, number: int, outcome: Outcome) -> bytes:
-        data = _reply(number, outcome)
-        limit = self._settings.max_message - _ENVELOPE
-        if len(data) <= limit:
-            return data
-        failure = Failure(
-            Reason.TOO_LARGE,
-            f"the reply has {len(data)} bytes; the limit is {limit} bytes ({format_size(limit)})",
-            size=str(len(data)),
-            limit=str(limit),
-        )
-        return _reply(number, Outcome("", failure, outcome.effort, outcome.ended))
 
     async def _write(self) -> None:
         """Sends whatever is ready, as often as the caller's window allows: natural batching."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -23,7 +24,13 @@ FIRST = CompletionPolicy(Rule.FIRST_OK)
 
 
 def leg(
-    name: str, seconds: float = 0.0, *, ok: bool = True, after: str = "", required: bool = False
+    name: str,
+    seconds: float = 0.0,
+    *,
+    ok: bool = True,
+    after: str = "",
+    required: bool = False,
+    timeout: float = math.inf,
 ) -> Branch:
     arguments = (BranchArgument(after, compile_pointer("/id"), "id"),) if after else ()
     call = Call(
@@ -33,7 +40,9 @@ def leg(
         operation="ok" if ok else "fail",
         parameters={"seconds": seconds},
     )
-    return Branch(name=name, call=call, is_required=required, arguments_from=arguments)
+    return Branch(
+        name=name, call=call, timeout=timeout, is_required=required, arguments_from=arguments
+    )
 
 
 def extract(payload: Payload, paths: Sequence[Path]) -> list[Argument | None]:
@@ -154,6 +163,28 @@ def test_an_argument_comes_from_the_other_branch() -> None:
     assert bench.decision is Decision.MET
     assert bench.landed == ["parent", "child"]
     assert bench.calls[1].parameters["id"] == "7"
+
+
+def test_the_timeout_of_a_branch_that_waits_begins_with_its_own_start() -> None:
+    bench = Bench([leg("first", 2), leg("then", 0.5, after="first", timeout=1)], ALL)
+    assert (bench.decision, bench.took) == (Decision.MET, pytest.approx(2.5))
+    late = Bench([leg("first", 2), leg("then", 3, after="first", timeout=1)], BEST)
+    assert late.took == pytest.approx(3)
+    assert late.reasons() == ["OK", "UPSTREAM_TIMEOUT"]
+
+
+def test_the_least_of_the_branchs_and_the_fan_outs_time_wins() -> None:
+    bench = Bench([leg("slow", 9, timeout=7)], BEST, limit=5)
+    assert bench.took == pytest.approx(5, abs=0.02)
+    assert bench.reasons() == ["UPSTREAM_TIMEOUT"]
+
+
+def test_the_first_success_does_not_decide_before_the_required_branch() -> None:
+    bench = Bench([leg("quick", 1), leg("must", 3, required=True), leg("slow", 9)], FIRST)
+    assert (bench.decision, bench.took) == (Decision.MET, pytest.approx(3))
+    assert bench.reasons() == ["OK", "OK", "CALLER_CANCELLED"]
+    bad = Bench([leg("quick", 1), leg("must", 3, ok=False, required=True), leg("slow", 9)], FIRST)
+    assert (bad.decision, bad.took) == (Decision.NOT_MET, pytest.approx(3))
 
 
 def test_a_failed_parent_fails_its_line_without_an_attempt() -> None:

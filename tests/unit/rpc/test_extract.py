@@ -32,7 +32,15 @@ def test_json_by_another_name_is_json() -> None:
     assert found(b"[1]", "/0", media_type="application/hal+json; charset=utf-8") == [1]
 
 
-@pytest.mark.parametrize(("data", "kind"), [(b"{", "application/json"), (b"{}", "text/plain")])
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"{", "application/json"),
+        (b"{}", "text/plain"),
+        (b"[" * 100_000, "application/json"),
+        (b"1e999", "application/json"),
+    ],
+)
 def test_what_is_not_json_is_a_value_error(data: bytes, kind: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # whatever the decoder says
         found(data, "/id", media_type=kind)

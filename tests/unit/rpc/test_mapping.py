@@ -154,7 +154,7 @@ def test_branches_name_their_fields_and_their_arguments() -> None:
     good = pb.Branch(name="a", call=a_message(), required=True)
     good.arguments_from.add(branch="b", pointer="/x/0", parameter="of")
     (branch,) = read_branches([good], now=10.0, most=2, wants_ledger=True)
-    assert (branch.name, branch.is_required, branch.call.deadline) == ("a", True, 11.5)
+    assert (branch.name, branch.is_required, branch.timeout) == ("a", True, 1.5)
     assert branch.arguments_from[0].path.steps == ("x", "0")
     assert branch.call.effort.ledger == []
     bad = pb.Branch(name="n" * 65, call=call_pb2.Call(connector="a"))

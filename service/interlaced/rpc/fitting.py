@@ -1,0 +1,38 @@
+"""Replies that fit into a message, and what is told of those that do not."""
+
+from __future__ import annotations
+
+from interlaced.core.failure import Failure, Reached
+from interlaced.core.model import Call, Handler, Reply
+from interlaced.rpc.scope import check_size
+
+__all__ = ["check_reply", "fitting"]
+
+_AROUND = 4096
+"""Room for what stands around a payload in an outcome: names, effort, ledger."""
+
+
+def check_reply(size: int, limit: int, call: Call) -> None:
+    """Raises TOO_LARGE for a reply of more than `limit` bytes. It says that the upstream was
+    reached: whoever reads it must not think that nothing was done."""
+    try:
+        check_size(size, limit, "the reply")
+    except Failure as failure:
+        raise failure.but(
+            operation=f"{call.connector}.{call.operation}",
+            reached=Reached.REPLIED,
+            attempts=str(call.effort.attempts),
+        ) from None
+
+
+def fitting(perform: Handler[Call, Reply], limit: int) -> Handler[Call, Reply]:
+    """Returns `perform` with TOO_LARGE for replies that no message of `limit` bytes could carry,
+    so that a branch counts as what its outcome says."""
+
+    async def run(call: Call) -> Reply:
+        reply = await perform(call)
+        payload = reply.payload
+        check_reply(len(payload.data) + len(payload.media_type) + _AROUND, limit, call)
+        return reply
+
+    return run
