@@ -129,7 +129,11 @@ class App:
 
     async def reload(self, _body: Mapping[str, object] | None = None) -> dict[str, object]:
         """Reads the configuration again; what is wrong is in the answer, and the old one stays."""
-        report = await self._live.reload()
+        try:
+            report = await self._live.reload()
+        except Exception:
+            self._metrics.reloaded("failed")
+            raise
         self._metrics.reloaded(report.result.value)
         return {
             "result": report.result.value,

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from interlaced.app import Addresses, App
+from interlaced.core.failure import Failure
 from interlaced.settings import Settings, SettingsError
 from interlaced.telemetry.log import log
 
@@ -78,6 +79,8 @@ async def _reload(app: App) -> None:
     """Reloads; nobody awaits this, so that a bug is told here or nowhere."""
     try:
         await app.reload()
+    except Failure as failure:
+        log.warning("config.not_reloaded", reason=failure.reason.value)
     except Exception as error:  # noqa: BLE001  # the border: the old configuration goes on serving
         log.error("config.failed", exc_info=error)
 

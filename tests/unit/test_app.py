@@ -12,6 +12,7 @@ import pytest
 from served import served
 
 from interlaced.app import Addresses, App
+from interlaced.core.failure import Failure
 from interlaced.manifest.problem import ManifestError
 from interlaced.rpc.server import BindError
 from interlaced.settings import Ingress, Settings, SettingsError
@@ -76,3 +77,37 @@ def test_the_addresses_are_written_whole(tmp_path: Path) -> None:
     Addresses("127.0.0.1:1", "http://127.0.0.1:2").write(path)
     assert json.loads(path.read_text()) == {"grpc": "127.0.0.1:1", "admin": "http://127.0.0.1:2"}
     assert list(tmp_path.iterdir()) == [path]
+
+
+async def test_a_start_that_fails_in_the_middle_leaves_nothing_open(folder: Path) -> None:
+    before = asyncio.all_tasks()
+    async with served(folder) as service:
+        port = int(service.address.rpartition(":")[2])
+        settings = Settings(config=(folder,), ingress=Ingress(port=port), admin_port=0)
+        app = App(settings, environment={})
+        connectors = []
+        serve = app._serve
+
+        async def watch(generation, live):
+            connectors.extend(built.connector for built in generation.built.values())
+            await serve(generation, live)
+
+        app._live._serve = watch
+        with pytest.raises(BindError):
+            await app.start()
+        assert connectors
+        assert app._admin._runner.addresses == []
+        assert app._live._served == {}
+        assert not app.is_ready
+    await asyncio.sleep(0)
+    left = {task for task in asyncio.all_tasks() - before if "grpc" not in repr(task)}
+    assert left == set()
+
+
+async def test_a_stop_can_be_said_twice_and_a_reload_after_it_opens_nothing(folder: Path) -> None:
+    async with served(folder) as service:
+        await service.app.stop()
+        with pytest.raises(Failure, match="shutting down"):
+            await service.app.reload()
+        await service.app.stop()
+    assert b'interlace_config_reloads_total{result="failed"} 1.0' in service.app._metrics.render()

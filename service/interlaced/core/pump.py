@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Sequence
 from random import Random
 from typing import Protocol
@@ -78,7 +79,10 @@ class Pump:
 
     def run(self, before: asyncio.Task[None] | None = None) -> None:
         """Starts to read once the task `before`, which ends another connection, is done."""
-        self._task = asyncio.create_task(self._run(before))
+        # In a context of its own: it outlives whoever happened to come first, and must not log
+        # with that one's request id.
+        context = contextvars.Context()
+        self._task = asyncio.create_task(self._run(before), context=context)
 
     async def stop(self, before: asyncio.Task[None] | None = None) -> None:
         """Stops reading, closes the connection, and awaits what ends an earlier one."""

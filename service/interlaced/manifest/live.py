@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from interlaced.core.clock import TimeLimit
+from interlaced.core.failure import Failure, Reason
 from interlaced.core.model import Call, Confirmation, Handler, Publication, Reply, RequestT, ResultT
 from interlaced.core.ports import Clock
+from interlaced.core.tasks import end_tasks
 from interlaced.manifest.build import Built, Generation
 from interlaced.manifest.manifests import Manifests
 from interlaced.manifest.problem import ManifestError, Problem
@@ -105,7 +107,9 @@ class LiveConfiguration:
         self._served: dict[str, _Served] = {}
         self._generation: Generation | None = None
         self._lock = asyncio.Lock()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._reloading: asyncio.Task[Reload] | None = None
+        self._is_closed = False
+        self._closing: dict[asyncio.Task[None], _Served] = {}
 
     @property
     def generation(self) -> Generation:
@@ -135,29 +139,49 @@ class LiveConfiguration:
         await self._swap(await self._build_next())
 
     async def reload(self) -> Reload:
-        """Serves the new configuration, or keeps the old one and says why. Reloads queue."""
+        """Serves the new configuration, or keeps the old one and says why. Reloads queue.
+
+        Whoever gives up waiting for it does not stop it half-way; only `close` does, and from then
+        on it raises Failure DRAINING.
+        """
         async with self._lock:
-            before = self.generation.catalog.config_hash
+            if self._is_closed:
+                raise _draining()
+            self._reloading = asyncio.create_task(self._reload())
             try:
-                following = await self._build_next()
-            except ManifestError as error:
-                log.error("config.refused", config_hash=before, problems=len(error.problems))
-                return Reload(ReloadResult.REFUSED, before, error.problems)
-            after = following.catalog.config_hash
-            if following.is_same(self.generation):
-                return Reload(ReloadResult.UNCHANGED, before)
-            await self._swap(following)
-            log.info("config.reloaded", config_hash=after, replaced_hash=before)
-            return Reload(ReloadResult.OK, after)
+                return await asyncio.shield(self._reloading)
+            except asyncio.CancelledError:
+                if self._reloading.cancelled():
+                    raise _draining() from None
+                await asyncio.wait((self._reloading,))
+                raise
 
     async def close(self) -> None:
-        """Closes every connector, replaced ones included, without waiting for their calls."""
-        for task in self._closing:
-            task.cancel()
-        await asyncio.gather(*self._closing, return_exceptions=True)
-        for served in self._served.values():
-            await served.built.connector.close()
+        """Closes every connector, replaced ones included, without waiting for their calls; a
+        reload that is under way is given up. Doing it twice does nothing."""
+        self._is_closed = True
+        if self._reloading is not None:
+            await end_tasks((self._reloading,))
+        closing, served = dict(self._closing), self._served
         self._served = {}
+        await end_tasks(closing)
+        # A task that was cancelled before its first step has closed nothing.
+        for each in (*closing.values(), *served.values()):
+            await _close(each.built)
+
+    async def _reload(self) -> Reload:
+        before = self.generation.catalog.config_hash
+        try:
+            following = await self._build_next()
+        except ManifestError as error:
+            log.error("config.refused", config_hash=before, problems=len(error.problems))
+            return Reload(ReloadResult.REFUSED, before, error.problems)
+        after = following.catalog.config_hash
+        if following.is_same(self.generation):
+            return Reload(ReloadResult.UNCHANGED, before)
+        await self._swap(following)
+        log.info("config.reloaded", config_hash=after, replaced_hash=before)
+        return Reload(ReloadResult.OK, after)
 
     async def _build_next(self) -> Generation:
         return self._build(await self._read(), self._generation)
@@ -173,17 +197,19 @@ class LiveConfiguration:
                     await built.connector.open()
         except BaseException:
             for built in opened:
-                await built.connector.close()
+                await _close(built)
             raise
         self._served = {
             name: before[name] if self._is_served(built) else _count(built)
             for name, built in following.built.items()
         }
         self._generation = following
-        await self._serve(following, self)
-        for name, served in before.items():
-            if self._served.get(name) is not served:
-                self._close_later(served)
+        try:
+            await self._serve(following, self)
+        finally:
+            for name, served in before.items():
+                if self._served.get(name) is not served:
+                    self._close_later(served)
 
     def _is_served(self, built: Built) -> bool:
         """Whether this very connector is served already."""
@@ -192,8 +218,8 @@ class LiveConfiguration:
 
     def _close_later(self, served: _Served) -> None:
         task = asyncio.create_task(self._close_when_idle(served))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._closing[task] = served
+        task.add_done_callback(self._closing.pop)
 
     async def _close_when_idle(self, served: _Served) -> None:
         try:
@@ -202,7 +228,19 @@ class LiveConfiguration:
         except TimeoutError:
             log.warning("config.drain_cut", connector=served.built.name, calls=served.tally.count)
         finally:
-            await served.built.connector.close()
+            await _close(served.built)
+
+
+async def _close(built: Built) -> None:
+    """Closes a connector; one that cannot be closed must not keep the others open."""
+    try:
+        await built.connector.close()
+    except Exception as error:  # noqa: BLE001  # the border to whatever a connector is made of
+        log.error("config.close_failed", connector=built.name, exc_info=error)
+
+
+def _draining() -> Failure:
+    return Failure(Reason.DRAINING, "the server is shutting down")
 
 
 def _count(built: Built) -> _Served:

@@ -206,7 +206,7 @@ class Metrics:
         self._instruments.gauge(names.BUILD_INFO, version, config_hash)(1)
 
     def reloaded(self, result: str) -> None:
-        """Counts a reload: `ok`, `unchanged` or `refused`."""
+        """Counts a reload: `ok`, `unchanged`, `refused`, or `failed` by a bug."""
         self._instruments.counter(names.RELOADS, result)(1)
 
     def render(self) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 
 from feed_rig import Listener, ScriptedFeed, ScriptedReader, make_rig
 
@@ -33,6 +34,30 @@ def test_reconnects_back_off_with_full_jitter_up_to_the_cap() -> None:
         await rig.settle_down()
         assert one.got == [1]
         assert one.gaps == [GapWhy.RECONNECTED], "what came before the first connection is missing"
+        await one.kill()
+        await rig.hub.close()
+
+    clock.run(main())
+
+
+def test_a_pump_does_not_log_in_the_name_of_the_first_subscriber() -> None:
+    clock = VirtualClock()
+    request_id = ContextVar("request_id", default="")
+    seen: list[str] = []
+
+    class Curious(ScriptedFeed):
+        async def open(self, start: Start) -> ScriptedReader:
+            seen.append(request_id.get())
+            return await super().open(start)
+
+    async def main() -> None:
+        rig = await make_rig(clock, Curious())
+        request_id.set("the first one's")
+        one = Listener(rig)
+        await clock.sleep(1)
+        rig.feed.drop_connections()
+        await clock.sleep(60)
+        assert seen == ["", ""]
         await one.kill()
         await rig.hub.close()
 

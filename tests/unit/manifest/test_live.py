@@ -158,6 +158,158 @@ def test_a_call_that_outlives_the_drain_does_not_keep_the_old_connector_open(tmp
     rig.clock.run(main())
 
 
+class Gate:
+    """Makes one connector slow to open."""
+
+    def __init__(self, connector) -> None:
+        self.is_reached = asyncio.Event()
+        self.may_open = asyncio.Event()
+        connector.open = self.open
+
+    async def open(self) -> None:
+        self.is_reached.set()
+        await self.may_open.wait()
+
+
+def gated(rig: Rig) -> list[tuple[Gate, list[bool]]]:
+    """Puts a gate before every connector that is built from now on, and watches its close."""
+    gates: list[tuple[Gate, list[bool]]] = []
+    build_first = rig.live._build
+
+    def build_slowly(manifests, previous):
+        following = build_first(manifests, previous)
+        known = previous.built.values() if previous else ()
+        gates.extend(
+            (Gate(built.connector), watch_close(built.connector))
+            for built in following.built.values()
+            if built not in known
+        )
+        return following
+
+    rig.live._build = build_slowly
+    return gates
+
+
+def test_a_close_in_mid_reload_leaves_no_connector_open(tmp_path) -> None:
+    rig = Rig(tmp_path)
+    rig.write("one", ONE)
+
+    async def main() -> None:
+        await rig.live.start()
+        old = watch_close(rig.live.generation.built["one"].connector)
+        gates = gated(rig)
+        rig.write("one", ONE.replace("REPLY", "other"))
+        reload = asyncio.create_task(rig.live.reload())
+        await rig.clock.sleep(0.1)
+        ((gate, new),) = gates
+        assert gate.is_reached.is_set()
+        await rig.live.close()
+        assert old
+        assert new
+        with pytest.raises(Failure, match="shutting down"):
+            await reload
+        with pytest.raises(Failure, match="shutting down"):
+            await rig.live.reload()
+        await rig.live.close()
+        assert len(rig.served) == 1
+        assert len(asyncio.all_tasks()) == 1
+
+    rig.clock.run(main())
+
+
+def test_a_close_right_after_a_reload_closes_the_replaced_connector(tmp_path) -> None:
+    """Its task has not begun when it is cancelled, and a task that never began closes nothing."""
+    rig = Rig(tmp_path)
+    rig.write("one", ONE)
+
+    async def main() -> None:
+        await rig.live.start()
+        closed = watch_close(rig.live.generation.built["one"].connector)
+        rig.write("one", ONE.replace("REPLY", "other"))
+        await rig.live._reload()
+        await rig.live.close()
+        assert closed
+
+    rig.clock.run(main())
+
+
+def test_who_gives_up_waiting_for_a_reload_does_not_stop_it_half_way(tmp_path) -> None:
+    rig = Rig(tmp_path)
+    rig.write("one", ONE)
+
+    async def main() -> None:
+        await rig.live.start()
+        gates = gated(rig)
+        rig.write("one", ONE.replace("REPLY", "other"))
+        reload = asyncio.create_task(rig.live.reload())
+        next_one = asyncio.create_task(rig.live.reload())
+        await rig.clock.sleep(0.1)
+        reload.cancel()
+        await rig.clock.sleep(0.1)
+        gates[0][0].may_open.set()
+        with pytest.raises(asyncio.CancelledError):
+            await reload
+        assert len(rig.served) == 2
+        assert (await next_one).result is ReloadResult.UNCHANGED  # it waited for its turn
+        await rig.live.close()
+
+    rig.clock.run(main())
+
+
+def test_a_connector_that_cannot_be_opened_keeps_the_old_configuration(tmp_path) -> None:
+    rig = Rig(tmp_path)
+    rig.write("one", ONE)
+
+    async def main() -> None:
+        await rig.live.start()
+        before = rig.live.generation
+        gates = gated(rig)
+
+        async def refuse() -> None:
+            raise OSError("no route to 10.0.0.1")
+
+        build_slowly = rig.live._build
+
+        def build_broken(manifests, previous):
+            following = build_slowly(manifests, previous)
+            following.built["two"].connector.open = refuse
+            gates[0][0].may_open.set()
+            return following
+
+        rig.live._build = build_broken
+        rig.write("one", ONE.replace("REPLY", "other"))
+        rig.write("two", ONE.replace("one", "two"))
+        with pytest.raises(OSError, match="no route"):
+            await rig.live.reload()
+        assert rig.live.generation is before
+        assert [bool(closed) for _, closed in gates] == [True, True]
+        reply = await rig.live.routes()[("one", "Get")](rig.call())
+        assert b"REPLY" in reply.payload.data
+        await rig.live.close()
+
+    rig.clock.run(main())
+
+
+def test_a_connector_that_cannot_be_closed_does_not_keep_the_others_open(tmp_path) -> None:
+    rig = Rig(tmp_path)
+    rig.write("one", ONE)
+    rig.write("two", ONE.replace("one", "two"))
+
+    async def main() -> None:
+        await rig.live.start()
+        built = rig.live.generation.built
+
+        async def refuse() -> None:
+            raise RuntimeError("stuck")
+
+        built["one"].connector.close = refuse
+        closed = watch_close(built["two"].connector)
+        await rig.live.close()
+        assert closed
+
+    rig.clock.run(main())
+
+
 def watch_close(connector) -> list[bool]:
     """Records that a connector was closed, and still closes it."""
     closed: list[bool] = []
