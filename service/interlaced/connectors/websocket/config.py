@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from interlaced.core.backoff import Backoff
 from interlaced.core.path import compile_path
@@ -87,6 +87,7 @@ def _check_allowance(text: str) -> str:
 
 
 _PathText: TypeAlias = Annotated[str, AfterValidator(_check_path)]
+_AttributeName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,32}$")]
 _LiteralOrPath: TypeAlias = Annotated[str, AfterValidator(_check_literal_or_path)]
 Scalar: TypeAlias = str | bool | int | float | None
 Match: TypeAlias = dict[_PathText, Scalar | list[Scalar]]
@@ -225,12 +226,20 @@ class FeedConfig(Strict):
     """Where the event's id is; made up from key and sequence, or counted, without it."""
     type: _LiteralOrPath = ""
     """The event's type, as text or as a path; CONNECTOR.FEED without it."""
+    source: _LiteralOrPath = ""
+    """Who says so, as text or as a path; CONNECTOR.FEED without it."""
     subject: _PathText | None = None
     """Where the subject is."""
     time: _PathText | None = None
     """Where the time is: RFC 3339, or seconds or milliseconds since 1970."""
+    attributes: dict[_AttributeName, _PathText] = Field(default_factory=dict)
+    """Further attributes of the event, and where they are."""
     data: _PathText = "$"
     """Where the payload is; the whole frame, byte for byte, by default."""
+    data_as: Literal["json", "text", "base64"] = "json"
+    """What stands there: JSON, or a string that is or encodes the payload itself."""
+    media_type: Annotated[str, Field(min_length=1, max_length=255)] = "application/json"
+    """What the payload is."""
     sequence: _PathText | None = None
     """Where the number is that grows by one; it finds what is missing."""
     sequence_per: Literal["key", "feed"] = "key"

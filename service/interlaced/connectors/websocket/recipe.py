@@ -6,13 +6,14 @@ are passed in, so every case is a plain unit test.
 
 from __future__ import annotations
 
+import base64
 import enum
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -81,7 +82,7 @@ class FeedPlan:
     """One feed's section, compiled: which frames are its own, and where their parts are."""
 
     name: str
-    source: str
+    source: str | Path
     matches: _Matches
     key: Path | None
     id: Path | None
@@ -89,6 +90,9 @@ class FeedPlan:
     time: Path | None
     sequence: Path | None
     data: Path
+    data_as: Literal["json", "text", "base64"]
+    media_type: str
+    attributes: tuple[tuple[str, Path], ...]
     type: str | Path
     is_sequence_per_key: bool
 
@@ -103,14 +107,27 @@ class FeedPlan:
 
     def payload_of(self, document: object, data: bytes) -> bytes | None:
         """Returns the payload: the frame untouched, or the part at the path; None without it."""
-        if not self.data.steps:
+        if self.data_as == "json" and not self.data.steps:
             return data
         value = self.data.extract(document)
-        return None if value is MISSING else _ENCODER.encode(value)
+        if self.data_as == "json":
+            return None if value is MISSING else _ENCODER.encode(value)
+        if not isinstance(value, str):
+            return None
+        return _as_text(value) if self.data_as == "text" else _as_base64(value)
+
+    def source_of(self, document: object) -> str:
+        """Returns who says so."""
+        return _literal(self.source, document)
 
     def type_of(self, document: object) -> str:
         """Returns the event's type."""
-        return self.type if isinstance(self.type, str) else _text(self.type, document)
+        return _literal(self.type, document)
+
+    def attributes_of(self, document: object) -> Mapping[str, str]:
+        """Returns the further attributes that are there."""
+        found = {name: _text(path, document) for name, path in self.attributes}
+        return {name: text for name, text in found.items() if text}
 
     def time_of(self, document: object) -> float | None:
         """Returns the event's time in seconds since 1970, or None if it cannot be read."""
@@ -157,7 +174,7 @@ def _compile_ack(ack: Ack) -> AckPlan:
 def _compile_feed(connector: str, name: str, config: FeedConfig) -> FeedPlan:
     return FeedPlan(
         name=name,
-        source=f"{connector}.{name}",
+        source=_literal_or_path(config.source or f"{connector}.{name}"),
         matches=_compile_match(config.match),
         key=_path(config.key),
         id=_path(config.id),
@@ -165,6 +182,9 @@ def _compile_feed(connector: str, name: str, config: FeedConfig) -> FeedPlan:
         time=_path(config.time),
         sequence=_path(config.sequence),
         data=compile_path(config.data),
+        data_as=config.data_as,
+        media_type=config.media_type,
+        attributes=tuple((each, compile_path(at)) for each, at in config.attributes.items()),
         type=_literal_or_path(config.type or f"{connector}.{name}"),
         is_sequence_per_key=config.sequence_per == "key",
     )
@@ -205,6 +225,24 @@ def _has_reference(template: object) -> bool:
     if isinstance(template, list):
         return any(_has_reference(value) for value in template)
     return isinstance(template, str) and template.startswith("$resume.")
+
+
+def _literal(value: str | Path, document: object) -> str:
+    return value if isinstance(value, str) else _text(value, document)
+
+
+def _as_text(value: str) -> bytes | None:
+    try:
+        return value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can write
+        return None
+
+
+def _as_base64(value: str) -> bytes | None:
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError:
+        return None
 
 
 def _text(path: Path | None, document: object) -> str:
@@ -403,12 +441,14 @@ class Session:
             memory.resume["id"] = given
         event = Event(
             id=given or self._made_up_id(key, number),
-            source=feed.source,
+            source=feed.source_of(document),
             type=feed.type_of(document),
             subject=_text(feed.subject, document),
             time=feed.time_of(document),
             key=key,
             data=payload,
+            media_type=feed.media_type,
+            attributes=feed.attributes_of(document),
         )
         if event.time is not None:
             memory.resume["time"] = event.time

@@ -99,6 +99,48 @@ def test_every_part_is_found_at_its_path() -> None:
     assert (found.time, found.data) == (10.0, b'{"x":[1]}')
 
 
+@pytest.mark.parametrize(
+    ("form", "value", "payload"),
+    [
+        ("json", {"a": [1]}, b'{"a":[1]}'),
+        ("json", None, b"null"),
+        ("text", '{ "a": 1 }', b'{ "a": 1 }'),
+        ("text", "é", "é".encode()),
+        ("text", 1, None),
+        ("base64", "AP8=", b"\x00\xff"),
+        ("base64", "not base64", None),
+        ("base64", None, None),
+    ],
+)
+def test_a_payload_may_be_wrapped_in_a_string(
+    form: str, value: object, payload: bytes | None
+) -> None:
+    rig = Rig({"All": {"data": "$.body", "data_as": form, "media_type": "x/y"}})
+    items = rig.takes({"body": value})
+    if payload is None:
+        assert [brief(item) for _, item in items] == ["unreadable", "upstream_sequence .."]
+    else:
+        assert (event(items).data, event(items).media_type) == (payload, "x/y")
+
+
+def test_a_frame_that_is_one_string_may_hold_the_payload() -> None:
+    rig = Rig({"All": {"data_as": "text"}})
+    assert event(rig.takes_bytes(b'"plain"')).data == b"plain"
+
+
+def test_half_a_character_is_no_text() -> None:
+    rig = Rig({"All": {"data": "$.body", "data_as": "text"}})
+    items = rig.takes_bytes(b'{"body": "\\ud800"}')
+    assert [brief(item) for _, item in items] == ["unreadable", "upstream_sequence .."]
+
+
+def test_source_and_attributes_are_found_at_their_paths() -> None:
+    feed = {"source": "$.from", "attributes": {"traceparent": "$.trace", "tenant": "$.tenant"}}
+    found = event(Rig({"All": feed}).takes({"from": "/a", "trace": "00-1"}))
+    assert (found.source, found.attributes) == ("/a", {"traceparent": "00-1"})
+    assert event(Rig({"All": {"source": "/fixed"}}).takes({})).source == "/fixed"
+
+
 def test_a_type_without_a_dollar_is_itself() -> None:
     assert event(Rig({"All": {"type": "com.acme.tick"}}).takes({})).type == "com.acme.tick"
 
