@@ -212,7 +212,7 @@ class _GroupReader:
         await self._puller.silence(_GIVING_BACK)
         with contextlib.suppress(LinkLost):
             for reply in self._leases.held:
-                await self._link.send(reply, recipe.GIVE_BACK)
+                await self._link.send(reply, recipe.give_back())
         await self._link.close()
 
     def _took(self, message: Msg) -> None:

@@ -26,7 +26,6 @@ from interlaced.transport.nats_pull import PullSettings
 
 __all__ = [
     "EXPECTED_STREAM",
-    "GIVE_BACK",
     "MSG_ID",
     "Log",
     "Metadata",
@@ -37,6 +36,7 @@ __all__ = [
     "dead_letters",
     "expired",
     "from_message",
+    "give_back",
     "group_consumer",
     "lost",
     "message_id",
@@ -383,9 +383,10 @@ def nack(delay: float) -> bytes:
     return b"-NAK " + _encode({"delay": _nanos(delay)}) if delay > 0 else b"-NAK"
 
 
-GIVE_BACK = nack(0.05)
-"""What a member says that leaves. Without the delay, server 2.9 hands the first of what comes back
-to the request that the member no longer waits for, and the last of it twice."""
+def give_back() -> bytes:
+    """Returns what a member says of its deliveries that leaves. Without the delay, server 2.9 hands
+    the first of them to the request that the member no longer waits for, and the last one twice."""
+    return nack(0.05)
 
 
 def verdict(
