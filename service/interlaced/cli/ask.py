@@ -2,12 +2,13 @@
 
 import json
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
-from interlace import Branch, Call, CallResult, Client, Outcome, Payload, Policy
+from interlace import Branch, Call, CallResult, Client, Effort, Outcome, Payload, Policy
 from interlaced.cli.connect import (
     ApiKeyOption,
     CaOption,
@@ -17,14 +18,13 @@ from interlaced.cli.connect import (
     ServerOption,
     as_json,
     bytes_of,
-    client,
     pairs,
     run,
     seconds,
     split_name,
     typed,
 )
-from interlaced.cli.output import Exit, Style, fail, paint, print_json, show
+from interlaced.cli.output import Exit, Style, fail, paint, print_json, say, show, suggest
 
 __all__ = ["call", "fanout", "register"]
 
@@ -57,32 +57,30 @@ def call(
     tls_key: KeyOption = None,
     api_key: ApiKeyOption = None,
 ) -> None:
-    """Perform one operation; the exit code is 64 + N if it ends in gRPC status N.
+    """Perform one operation.
+
+    The exit code is 64 + N if it ends in gRPC status N, and 6 if the service does not answer.
 
     Example: interlace call shop.GetProduct -p id=p001
     """
     connector, name = split_name(operation, "OPERATION")
+    limit, texts = seconds(timeout), pairs(parameter)
 
-    async def work() -> None:
-        async with client(Server(server, tls_ca, tls_cert, tls_key, api_key)) as service:
-            result = await service.call(
-                connector,
-                name,
-                await typed(service, connector, name, pairs(parameter)),
-                payload=Payload(media_type, bytes_of(data)) if data else None,
-                accept=accept,
-                timeout=seconds(timeout),
-                idempotency_key=idempotency_key,
-                ledger=ledger,
-            )
-        if output is Style.JSON:
-            print_json({"reply": as_json(result.data, result.media_type), **_effort(result)})
-            return
-        show(_readable(result))
-        for step in result.effort.ledger:
-            show(f"  {step.start * 1000:8.1f} ms  {step.step:<9} {step.reason or 'ok'}")
+    async def work(service: Client) -> None:
+        result = await service.call(
+            connector,
+            name,
+            await typed(service, connector, name, texts),
+            payload=Payload(media_type, bytes_of(data)) if data else None,
+            accept=accept,
+            timeout=limit,
+            idempotency_key=idempotency_key,
+            ledger=ledger,
+        )
+        _show_result(result, output)
 
-    run(work())
+    run(Server(server, tls_ca, tls_cert, tls_key, api_key), work, asked=[operation])
+    suggest(f"interlace explain {operation}")
 
 
 def fanout(
@@ -101,35 +99,58 @@ def fanout(
     tls_key: KeyOption = None,
     api_key: ApiKeyOption = None,
 ) -> None:
-    """Perform many operations under one deadline. A leading + makes a branch required.
+    """Perform many operations at once.
+
+    They share one deadline. A leading + makes a branch required. The exit code is 74 (64 + ABORTED)
+    if the policy is not met.
 
     Example: interlace fanout a=shop.GetProduct?id=p001 +b=shop.GetProduct?id=p002 --policy quorum:1
     """
 
-    async def work() -> None:
-        async with client(Server(server, tls_ca, tls_cert, tls_key, api_key)) as service:
-            branches = [await _branch(service, text) for text in branch]
-            rule, limit = _policy(policy), seconds(timeout)
-            if stream:
-                async for landed in service.stream_fan_out(branches, policy=rule, timeout=limit):
-                    if isinstance(landed, Outcome):
-                        _show([landed], output)
-                return
-            _show(await service.fan_out(branches, policy=rule, timeout=limit), output)
+    branches, rule, limit = [_split(text) for text in branch], _policy(policy), seconds(timeout)
 
-    run(work())
+    async def work(service: Client) -> None:
+        calls = [await _branch(service, told) for told in branches]
+        if not stream:
+            _show(await service.fan_out(calls, policy=rule, timeout=limit), output)
+            return
+        async with service.stream_fan_out(calls, policy=rule, timeout=limit) as landing:
+            async for landed in landing:
+                if isinstance(landed, Outcome):
+                    _show([landed], output)
+
+    asked = [f"{told.connector}.{told.operation}" for told in branches]
+    run(Server(server, tls_ca, tls_cert, tls_key, api_key), work, asked=asked)
 
 
-async def _branch(service: Client, text: str) -> Branch:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A branch as it was typed."""
+
+    name: str
+    connector: str
+    operation: str
+    parameters: Mapping[str, str]
+    required: bool
+
+
+def _split(text: str) -> _Told:
     """Reads `[+]NAME=CONNECTOR.OPERATION[?PARAMETER=VALUE&...]`."""
     name, equals, target = text.removeprefix("+").partition("=")
-    if not equals:
-        fail(f"{text}: expected NAME=CONNECTOR.OPERATION", Exit.USAGE)
+    if not equals or not name:
+        fail(f"{text}: expected NAME=CONNECTOR.OPERATION[?PARAMETER=VALUE&...]", Exit.USAGE)
     place, _, query = target.partition("?")
     connector, operation = split_name(place, "OPERATION")
     texts = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
-    parameters = await typed(service, connector, operation, texts)
-    return Branch(name, Call(connector, operation, parameters), required=text.startswith("+"))
+    return _Told(name, connector, operation, texts, text.startswith("+"))
+
+
+async def _branch(service: Client, told: _Told) -> Branch:
+    """Gives the parameters their types."""
+    parameters = await typed(service, told.connector, told.operation, told.parameters)
+    return Branch(
+        told.name, Call(told.connector, told.operation, parameters), required=told.required
+    )
 
 
 def _policy(text: str) -> Policy:
@@ -141,6 +162,17 @@ def _policy(text: str) -> Policy:
     if count or rule not in rules:
         fail(f"{text}: expected all, quorum:N, first_ok or best_effort", Exit.USAGE)
     return rules[rule]()
+
+
+def _show_result(result: CallResult, output: Style) -> None:
+    """Prints a reply, and what it took where that was asked for."""
+    if output is Style.JSON:
+        print_json({"reply": as_json(result.data, result.media_type), **_effort(result.effort)})
+        return
+    show(_readable(result))
+    for step in result.effort.ledger:
+        took = f"{step.start * 1000:8.1f} ms  +{step.duration * 1000:.1f} ms"
+        say(f"{took}  {step.step:<9} {step.reason or 'ok'}")
 
 
 def _show(outcomes: Sequence[Outcome], output: Style) -> None:
@@ -165,8 +197,16 @@ def _record(outcome: Outcome) -> dict[str, Any]:
     return {**record, "reason": error.reason, "message": error.message} if error else record
 
 
-def _effort(result: CallResult) -> dict[str, Any]:
-    return {"latency": result.effort.latency, "attempts": result.effort.attempts}
+def _effort(effort: Effort) -> dict[str, Any]:
+    """What a call took, as fields of the JSON output; times in seconds."""
+    told: dict[str, Any] = {"latency": effort.latency, "attempts": effort.attempts}
+    if effort.ledger:
+        told["ledger"] = [
+            {"step": step.step, "start": step.start, "duration": step.duration}
+            | ({"reason": step.reason} if step.reason else {})
+            for step in effort.ledger
+        ]
+    return told
 
 
 def _readable(result: CallResult) -> str:

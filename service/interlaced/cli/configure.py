@@ -41,7 +41,10 @@ def lint(
     *,
     output: Annotated[LintStyle, typer.Option("--format")] = LintStyle.TEXT,
 ) -> None:
-    """Check manifests: every problem of every file, with line, column and a proposal.
+    """Check manifests.
+
+    Shows every problem of every file, with line, column and a proposal. The exit code is 3 if there
+    is one; warnings alone are 0.
 
     Example: interlace lint ./connectors
     """
@@ -66,7 +69,9 @@ def explain(
         typer.Option("--config", "-c", help="Your manifests; without, those of `interlace dev`."),
     ] = [],  # noqa: B006  # typer copies it
 ) -> None:
-    """Print the policy of an operation in force, and the worst that a call can take.
+    """Print an operation's policy in force.
+
+    With it: where each value is from, the worst that a call can take, and how it can fail.
 
     Example: interlace explain shop.GetProduct --config ./connectors
     """
@@ -87,7 +92,7 @@ def explain(
 
 
 def schema() -> None:
-    """Print the JSON Schema of manifests, for editors.
+    """Print the JSON Schema of manifests.
 
     Example: interlace schema > interlace.schema.json
     """
@@ -99,14 +104,14 @@ def schema() -> None:
 def help_code(
     code: Annotated[str, typer.Argument(help="A code such as IL112, or a reason of an error.")],
 ) -> None:
-    """Say what a code of `lint` or a reason of an error means, and what to do.
+    """Explain a code of `lint` or a reason.
 
     Example: interlace help IL112
     """
-    from interlaced.manifest.codes import CODES, Code
+    from interlaced.manifest.codes import CODES
 
     wanted = code.upper()
-    texts = {str(Code(known)): f"{told.title}\n\n{told.text}" for known, told in CODES.items()}
+    texts = {known.value: f"{told.title}\n\n{told.text}" for known, told in CODES.items()}
     texts |= _reasons()
     if wanted not in texts:
         fail(f"{code} is not known{_proposal(wanted, list(texts))}", Exit.USAGE)
@@ -114,13 +119,13 @@ def help_code(
 
 
 def _reasons() -> dict[str, str]:
-    """What each reason of an error means: its code, and whether trying again can help."""
-    from interlaced.core.failure import DEFAULTS
+    """What each reason of an error means: its gRPC code, and what to do."""
+    from interlaced.cli.reasons import REASONS
     from interlaced.rpc.status import CODES
 
     return {
-        reason.value: f"gRPC {CODES[reason].name}; {kind}, {disposition}"
-        for reason, (kind, disposition) in DEFAULTS.items()
+        reason.value: f"{told.meaning}\n\ngRPC {CODES[reason].name}. {told.action}"
+        for reason, told in REASONS.items()
     }
 
 
@@ -162,9 +167,15 @@ def _print_problems(problems: Sequence["Problem"], output: LintStyle) -> None:
             print_json(_problem_record(problem))
         elif output is LintStyle.GITHUB:
             place = f"file={problem.file},line={problem.line},col={problem.column}"
-            show(f"::{problem.severity} {place},title={problem.code}::{problem.message}")
+            text = f"{problem.message}{f'; {problem.hint}' if problem.hint else ''}"
+            show(f"::{problem.severity} {place},title={problem.code}::{_escape(text)}")
         else:
             show(render(problem))
+
+
+def _escape(text: str) -> str:
+    """A text as the value of a workflow command of GitHub."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _problem_record(problem: "Problem") -> dict[str, Any]:

@@ -4,15 +4,18 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
+from grpc import StatusCode
 
 from interlace import ChannelConfig, Client, InterlaceError, Tls
-from interlaced.cli.output import Exit, fail, say
+from interlace.channel import is_local
+from interlaced.cli.files import check_ca, check_certificate, read_api_key, read_file
+from interlaced.cli.output import Exit, fail, suggest
 from interlaced.core.units import parse_duration
 
 __all__ = [
@@ -24,7 +27,6 @@ __all__ = [
     "ServerOption",
     "as_json",
     "bytes_of",
-    "client",
     "describe",
     "pairs",
     "run",
@@ -41,7 +43,14 @@ CertOption = Annotated[Path | None, typer.Option("--tls-cert", help="Client cert
 KeyOption = Annotated[Path | None, typer.Option("--tls-key", help="Its private key, PEM.")]
 ApiKeyOption = Annotated[Path | None, typer.Option(help="A file that holds an API key.")]
 
+_NOBODY = {StatusCode.UNAVAILABLE, StatusCode.CANCELLED}
+_UNKNOWN = {"UNKNOWN_CONNECTOR", "UNKNOWN_OPERATION", "UNKNOWN_FEED"}
+_TOLD = ("connector", "operation", "attempts", "upstream_status")
+
 Value: TypeAlias = str | bool | int | float | list[str]
+
+
+Work: TypeAlias = Callable[[Client], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,43 +65,78 @@ class Server:
 
     def config(self) -> ChannelConfig:
         """Reads the files; a key never stands on the command line."""
+        api_key = read_api_key(self.api_key)
+        check_ca(self.ca)
+        check_certificate(self.certificate, self.private_key)
         if self.ca is None and self.certificate is None:
-            return ChannelConfig(api_key=_text(self.api_key))
+            if api_key and not is_local(self.address):
+                fail("an API key needs TLS beyond this machine: give --tls-ca", Exit.USAGE)
+            return ChannelConfig(api_key=api_key)
         tls = Tls(
-            roots=_read(self.ca),
-            certificate_chain=_read(self.certificate),
-            private_key=_read(self.private_key),
+            roots=read_file(self.ca),
+            certificate_chain=read_file(self.certificate),
+            private_key=read_file(self.private_key),
         )
-        return ChannelConfig(tls=tls, api_key=_text(self.api_key))
+        return ChannelConfig(tls=tls, api_key=api_key)
 
 
-@contextlib.asynccontextmanager
-async def client(server: Server) -> AsyncIterator[Client]:
-    """Connects to the service for the length of a block."""
-    async with Client(server.address, config=server.config()) as connected:
-        yield connected
+def run(server: Server, work: Work, *, asked: Sequence[str] = (), what: str = "operations") -> None:
+    """Runs a verb against a service; an error of the service ends it with 64 + N for status N.
+
+    `asked` are the CONNECTOR.NAMEs that the verb is about, of the sort `what` (as the catalog calls
+    it): where the service knows none of this name, the nearest one is proposed.
+    """
+    asyncio.run(_run(server, work, asked, what))
 
 
-def run(work: Coroutine[Any, Any, None]) -> None:
-    """Runs a verb; an error of the service ends with 64 + N for gRPC status N."""
-    try:
-        asyncio.run(work)
-    except InterlaceError as error:
-        if error.is_from_network:
-            fail("the service does not answer; is it running? (interlace dev)", Exit.UNREACHABLE)
-        say(describe(error))
-        number: int = error.code.value[0]
-        raise typer.Exit(Exit.RPC_STATUS + number) from error
+async def _run(server: Server, work: Work, asked: Sequence[str], what: str) -> None:
+    async with Client(server.address, config=server.config()) as service:
+        try:
+            await work(service)
+        except InterlaceError as error:
+            if error.is_from_network and error.code in _NOBODY:
+                fail(_silence(server), Exit.UNREACHABLE)
+            number: int = error.code.value[0]
+            told = [describe(error), *await _proposals(service, error, asked, what)]
+            if error.reason:
+                suggest(f"interlace help {error.reason}")
+            fail("\n".join(told), Exit.RPC_STATUS + number)
+
+
+def _silence(server: Server) -> str:
+    """What to look at when nobody answers."""
+    if server.ca is None and server.certificate is None:
+        return f"nothing answers at {server.address}; is it running? (interlace dev)"
+    return f"nothing answers at {server.address}; is it running, with a certificate of this CA?"
+
+
+async def _proposals(
+    service: Client, error: InterlaceError, asked: Sequence[str], what: str
+) -> list[str]:
+    """A line for each name that was asked for and is not there."""
+    entries = error.ledger.entries if error.ledger is not None else ()
+    if not {error.reason, *(entry.reason for entry in entries)} & _UNKNOWN:
+        return []
+    from interlaced.manifest.propose import propose_name
+
+    known = [
+        f"{connector.name}.{entry.name}"
+        for connector in await service.catalog()
+        for entry in getattr(connector, what)
+    ]
+    return [
+        f"  {name}: {propose_name(name, known)}".rstrip(": ") for name in asked if name not in known
+    ]
 
 
 def describe(error: InterlaceError) -> str:
     """An error for people: what, why, and when to come back."""
-    lines = [f"interlace: {error.code.name} {error.reason}: {error.message}"]
+    lines = [f"{f'{error.code.name} {error.reason}'.rstrip()}: {error.message}"]
     lines += [f"  {violation.field}: {violation.description}" for violation in error.fields]
-    told = {name: error.metadata[name] for name in ("operation", "attempts", "upstream_status")
-            if error.metadata.get(name)}  # fmt: skip
+    told = [f"{name.replace('_', ' ')} {error.metadata[name]}" for name in _TOLD
+            if error.metadata.get(name, "0") != "0"]  # fmt: skip
     if told:
-        lines.append("  " + ", ".join(f"{name} {value}" for name, value in told.items()))
+        lines.append("  " + ", ".join(told))
     if error.retry_after is not None:
         lines.append(f"  come back in {error.retry_after:g} s")
     for entry in error.ledger.entries if error.ledger else ():
@@ -167,7 +211,7 @@ def bytes_of(data: str) -> bytes:
     if data == "@-":
         return sys.stdin.buffer.read()
     if data.startswith("@"):
-        return _read(Path(data[1:])) or b""
+        return read_file(Path(data[1:])) or b""
     return data.encode()
 
 
@@ -180,16 +224,3 @@ def as_json(data: bytes, media_type: str) -> object:
         return data.decode()
     except UnicodeDecodeError:
         return f"<{len(data)} bytes of {media_type}>"
-
-
-def _read(path: Path | None) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        return path.read_bytes()
-    except OSError:
-        fail(f"{path}: cannot be read", Exit.USAGE)
-
-
-def _text(path: Path | None) -> str:
-    return (_read(path) or b"").decode().strip()

@@ -1,12 +1,24 @@
 """The verbs that listen and tell: `watch` and `publish`."""
 
+import base64
 import json
 import uuid
 from typing import Annotated
 
 import typer
 
-from interlace import Dropped, Event, Filter, Gap, Overflow, Prefix, Start
+from interlace import (
+    Bookmark,
+    Client,
+    Dropped,
+    Event,
+    Filter,
+    Gap,
+    Overflow,
+    Prefix,
+    Start,
+    Subscription,
+)
 from interlaced.cli.connect import (
     ApiKeyOption,
     CaOption,
@@ -16,16 +28,16 @@ from interlaced.cli.connect import (
     ServerOption,
     as_json,
     bytes_of,
-    client,
     pairs,
     run,
     seconds,
     split_name,
 )
-from interlaced.cli.output import Exit, Style, fail, print_json, say, show
+from interlaced.cli.output import Exit, Style, fail, print_json, say, show, suggest
 
 __all__ = ["publish", "register", "watch"]
 
+_MOST_POSITIONS = 32
 _ADDRESS = "127.0.0.1:7070"
 
 FormatOption = Annotated[Style, typer.Option("--format", help="text or json.")]
@@ -46,7 +58,7 @@ def watch(
     overflow: Annotated[
         str, typer.Option(help="block, drop_oldest, drop_newest, conflate or disconnect.")
     ] = "block",
-    count: Annotated[int, typer.Option(help="End after so many events; 0 goes on.")] = 0,
+    count: Annotated[int, typer.Option(min=0, help="End after so many events; 0 goes on.")] = 0,
     output: FormatOption = Style.TEXT,
     server: ServerOption = _ADDRESS,
     tls_ca: CaOption = None,
@@ -54,33 +66,43 @@ def watch(
     tls_key: KeyOption = None,
     api_key: ApiKeyOption = None,
 ) -> None:
-    """Print the events of a feed as they come; reconnects by itself.
+    """Print the events of a feed.
+
+    Reconnects by itself, and ends with a cursor (on stderr) that --from goes on after.
 
     Example: interlace watch ticks.Ticks --count 3
     """
-    split_name(feed, "FEED")
+    connector, _ = split_name(feed, "FEED")
     wanted = Filter(type=_match(type_), key=_match(key))
+    rule, begin = _overflow(overflow), _start(start)
 
-    async def work() -> None:
-        left = count
-        async with (
-            client(Server(server, tls_ca, tls_cert, tls_key, api_key)) as service,
-            service.subscribe(
-                feed, start=_start(start), filter=wanted, overflow=_overflow(overflow)
-            ) as events,
-        ):
-            async for item in events:
-                if isinstance(item, Event):
-                    _show(item, output)
-                    left -= 1
-                    if left == 0:
-                        break
-                else:
-                    _remark(item)
-            cursor = events.cursor
-        say(f"cursor {cursor}")
+    async def work(service: Client) -> None:
+        # A subscription would wait for a service that is not there, and say nothing meanwhile.
+        await service.connector(connector)
+        events = service.subscribe(feed, start=begin, filter=wanted, overflow=rule)
+        try:
+            await _print_events(events, count, output)
+        finally:
+            await events.close()
+            place = _place(events.bookmark)
+            if place not in ("", start):
+                say(f"cursor {place}")
+                suggest(f"interlace watch {feed} --from {place}")
 
-    run(work())
+    run(Server(server, tls_ca, tls_cert, tls_key, api_key), work, asked=[feed], what="feeds")
+
+
+async def _print_events(events: Subscription, count: int, output: Style) -> None:
+    """Prints so many events; 0 goes on."""
+    left = count
+    async for item in events:
+        if not isinstance(item, Event):
+            _remark(item)
+            continue
+        _show(item, output)
+        left -= 1
+        if left == 0:
+            break
 
 
 def publish(
@@ -101,11 +123,14 @@ def publish(
     tls_key: KeyOption = None,
     api_key: ApiKeyOption = None,
 ) -> None:
-    """Publish one event; exit code 0 only when the broker has confirmed it.
+    """Publish one event.
+
+    The exit code is 0 only when the broker has confirmed it.
 
     Example: interlace publish orders.Orders --type order.created --data '{"id": 7}'
     """
     split_name(sink, "SINK")
+    limit = seconds(timeout)
     event = Event(
         id=event_id or uuid.uuid4().hex,
         source=source,
@@ -116,23 +141,40 @@ def publish(
         attributes=pairs(attribute),
     )
 
-    async def work() -> None:
-        async with client(Server(server, tls_ca, tls_cert, tls_key, api_key)) as service:
-            (outcome,) = await service.publish(sink, [event], timeout=seconds(timeout))
+    async def work(service: Client) -> None:
+        (outcome,) = await service.publish(sink, [event], timeout=limit)
         if outcome.error is not None:
             raise outcome.error
         if output is Style.JSON:
-            print_json({"id": event.id, "position": outcome.position.hex()})
+            told = {"id": event.id, "position": outcome.position.hex()}
+            print_json({**told, "duplicate": outcome.is_duplicate})
         else:
             show(f"confirmed {event.id}{' (known already)' if outcome.is_duplicate else ''}")
 
-    run(work())
+    run(Server(server, tls_ca, tls_cert, tls_key, api_key), work, asked=[sink], what="sinks")
 
 
 def _start(text: str) -> Start:
+    """Reads where to start: `now`, `oldest`, or what `_place` made."""
     if text == "now":
         return Start.now()
-    return Start.oldest() if text == "oldest" else Start.after(text)
+    if text == "oldest":
+        return Start.oldest()
+    cursor, *positions = text.split(".")
+    try:
+        delivered = tuple(base64.urlsafe_b64decode(position) for position in positions)
+    except ValueError:
+        fail(f"--from {text}: expected now, oldest, or a cursor", Exit.USAGE)
+    return Start.after(Bookmark(cursor, delivered))
+
+
+def _place(bookmark: Bookmark) -> str:
+    """A bookmark as one word: the cursor, and the positions of what was shown after it."""
+    if len(bookmark.delivered) > _MOST_POSITIONS:
+        # Too long a word to be typed: whoever resumes sees the last events again.
+        return bookmark.cursor
+    positions = [base64.urlsafe_b64encode(position).decode() for position in bookmark.delivered]
+    return ".".join([bookmark.cursor, *positions])
 
 
 def _overflow(text: str) -> Overflow:

@@ -26,7 +26,7 @@ for group in (serve, configure, ask, listen):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command and exits; a foreseen error shows one line and no traceback."""
     try:
-        app(args=list(arguments) if arguments is not None else None)
+        app(args=list(arguments) if arguments is not None else None, prog_name="interlace")
     except CommandError as error:
         say(f"interlace: {error}")
         sys.exit(error.code)

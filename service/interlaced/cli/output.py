@@ -9,7 +9,17 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-__all__ = ["CommandError", "Exit", "Style", "fail", "paint", "print_json", "say", "show"]
+__all__ = [
+    "CommandError",
+    "Exit",
+    "Style",
+    "fail",
+    "paint",
+    "print_json",
+    "say",
+    "show",
+    "suggest",
+]
 
 
 class Exit(enum.IntEnum):
@@ -56,6 +66,12 @@ def say(text: str) -> None:
     """Tells the person at the terminal something that is no result."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def suggest(command: str) -> None:
+    """Proposes the next command to the person at the terminal; elsewhere nobody would read it."""
+    if sys.stderr.isatty():
+        say(f"next:  {command}")
 
 
 def fail(text: str, code: int = Exit.FAILURE) -> NoReturn:

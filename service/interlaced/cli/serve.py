@@ -1,19 +1,21 @@
 """The verbs that run a server or act on one: `dev`, `serve`, `reload`, `chaos`, `version`."""
 
 import json
-import os
 import platform
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from interlaced import __version__
-from interlaced.cli.output import Exit, Style, fail, print_json, say, show
-from interlaced.core.secret import Secret
+from interlaced.cli.files import check_ca, check_certificate, read_keys
+from interlaced.cli.output import Exit, Style, fail, print_json, say, show, suggest
 from interlaced.settings import Ingress, Settings, SettingsError
 
 __all__ = ["chaos", "dev", "post_action", "register", "reload", "serve", "version"]
@@ -26,12 +28,21 @@ ConfigOption = Annotated[
 AdminOption = Annotated[
     str, typer.Option(help="The admin listener of the server.", envvar="INTERLACE_ADMIN")
 ]
+PortOption = Annotated[
+    int, typer.Option(min=0, max=65535, help="The gRPC port; 0 takes a free one.")
+]
+AdminPortOption = Annotated[
+    int, typer.Option(min=0, max=65535, help="The admin port; 0 takes a free one.")
+]
 PortsFileOption = Annotated[
     Path | None, typer.Option(help="Write the bound addresses to this file, as JSON.")
 ]
 LogOption = Annotated[
     str, typer.Option(help="auto, json or console; auto is console on a terminal.")
 ]
+LevelOption = Annotated[str, typer.Option(help="debug, info, warning or error.")]
+
+_LEVELS = ("debug", "info", "warning", "error")
 
 
 def register(app: typer.Typer) -> None:
@@ -45,21 +56,22 @@ def register(app: typer.Typer) -> None:
 
 def dev(
     *,
-    port: Annotated[int, typer.Option(help="The gRPC port; 0 takes a free one.")] = 7070,
-    admin_port: Annotated[int, typer.Option(help="The admin port; 0 takes a free one.")] = 7072,
+    port: PortOption = 7070,
+    admin_port: AdminPortOption = 7072,
     config: ConfigOption = [],  # noqa: B006  # typer copies it
     ports_file: PortsFileOption = None,
     log_format: LogOption = "auto",
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "warning",
+    log_level: LevelOption = "warning",
 ) -> None:
-    """Run the server with fake upstreams: no account, network, container or file needed.
+    """Run the server with fake upstreams.
 
-    Example: interlace dev, then in another terminal interlace call shop.ListProducts
+    It needs no account, network, container or file. Nothing is kept.
+
+    Example: interlace dev, then in another terminal: interlace call shop.ListProducts
     """
     from interlaced.dev.run import DevOptions, run_dev
-    from interlaced.telemetry import log
 
-    log.configure(style=_log_style(log_format), level=log_level)
+    _configure_log(log_format, log_level)
     _run(run_dev, DevOptions(port, admin_port, tuple(config), ports_file))
 
 
@@ -67,8 +79,8 @@ def serve(
     *,
     config: ConfigOption,
     host: Annotated[str, typer.Option(help="Where gRPC listens.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The gRPC port; 0 takes a free one.")] = 7070,
-    admin_port: Annotated[int, typer.Option(help="The admin port; 0 takes a free one.")] = 7072,
+    port: PortOption = 7070,
+    admin_port: AdminPortOption = 7072,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain, PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Private key, PEM.")] = None,
     tls_client_ca: Annotated[
@@ -86,26 +98,29 @@ def serve(
     ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="No TLS beyond loopback.")] = False,
     reflection: Annotated[bool, typer.Option(help="Serve reflection on the gRPC port.")] = False,
-    drain: Annotated[float, typer.Option(help="The most seconds that a shutdown takes.")] = 20.0,
+    drain: Annotated[
+        float, typer.Option(min=0, max=3600, help="The most seconds that a shutdown takes.")
+    ] = 20.0,
     ports_file: PortsFileOption = None,
     log_format: LogOption = "auto",
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: LevelOption = "info",
 ) -> None:
     """Serve the connectors of your manifests.
 
     Example: interlace serve --config ./connectors
     """
     from interlaced.process import serve_forever
-    from interlaced.telemetry import log
 
-    log.configure(style=_log_style(log_format), level=log_level)
+    _configure_log(log_format, log_level)
+    check_certificate(tls_cert, tls_key, code=Exit.CONFIG_INVALID)
+    check_ca(tls_client_ca, code=Exit.CONFIG_INVALID)
     ingress = Ingress(
         host=host,
         port=port,
         certificate=tls_cert,
         private_key=tls_key,
         client_ca=tls_client_ca,
-        api_keys=_read_keys(api_keys),
+        api_keys=read_keys(api_keys, code=Exit.CONFIG_INVALID),
         is_insecure=insecure,
     )
     settings = Settings(
@@ -113,7 +128,7 @@ def serve(
         ingress=ingress,
         admin_port=admin_port,
         has_reflection=reflection,
-        cursor_keys=_read_keys(cursor_keys),
+        cursor_keys=read_keys(cursor_keys, code=Exit.CONFIG_INVALID),
         secrets_folder=secrets,
         drain_limit=drain,
     )
@@ -123,7 +138,12 @@ def serve(
 def reload(
     *, admin: AdminOption = _ADMIN, output: Annotated[Style, typer.Option("--format")] = Style.TEXT
 ) -> None:
-    """Make a running server read its manifests again; a bad file keeps the old ones serving."""
+    """Make a server read its manifests again.
+
+    If one is wrong, nothing changes: its problems are shown and the exit code is 3.
+
+    Example: interlace reload
+    """
     answer = post_action(admin, "reload", {})
     if output is Style.JSON:
         print_json(answer)
@@ -157,7 +177,9 @@ def chaos(
     clear: Annotated[bool, typer.Option("--clear", help="Heal now.")] = False,
     admin: AdminOption = _ADMIN,
 ) -> None:
-    """Make a fake upstream of `interlace dev` misbehave.
+    """Make a fake upstream misbehave.
+
+    Prints the faults in force, as JSON; with no option it only asks. It needs `interlace dev`.
 
     Example: interlace chaos shop --fail 60%
     """
@@ -178,7 +200,10 @@ def chaos(
         "clear": clear,
     }
     body = {"upstream": upstream} | {name: value for name, value in wish.items() if value}
-    print_json(post_action(admin, "chaos", body))
+    in_force = post_action(admin, "chaos", body)
+    print_json(in_force)
+    if upstream in in_force:
+        suggest(f"interlace chaos {upstream} --clear")
 
 
 def version(*, output: Annotated[Style, typer.Option("--format")] = Style.TEXT) -> None:
@@ -206,44 +231,33 @@ def post_action(admin: str, name: str, body: Mapping[str, object]) -> dict[str, 
             found: dict[str, Any] = json.load(answer)
             return found
     except urllib.error.HTTPError as error:
-        fail(_refusal(error))
-    except OSError:
+        fail(_refusal(error), Exit.USAGE if error.code == HTTPStatus.BAD_REQUEST else Exit.FAILURE)
+    except (OSError, HTTPException):
         fail(f"nothing answers at {admin}; is the server running?", Exit.UNREACHABLE)
 
 
 def _refusal(error: urllib.error.HTTPError) -> str:
     """What the admin listener said, for people."""
-    if error.code == 404:
+    if error.code == HTTPStatus.NOT_FOUND:
         return "this server has no such action; `chaos` needs `interlace dev`"
     try:
         told = json.load(error)
     except ValueError:
         return f"the server answered {error.code}"
-    fields = "".join(f"; {name}: {text}" for name, text in told.get("fields", {}).items())
-    return f"{told.get('error', 'refused')}{fields}"
+    fields = [f"{name}: {text}" for name, text in told.get("fields", {}).items()]
+    return "; ".join([str(told.get("error", "refused")).rstrip("."), *fields])
 
 
-def _read_keys(path: Path | None) -> tuple[Secret, ...]:
-    """Reads one key a line; empty lines and those with # are left out."""
-    if path is None:
-        return ()
-    try:
-        lines = [line.strip() for line in path.read_text().splitlines()]
-    except OSError:
-        fail(f"{path}: cannot be read", Exit.CONFIG_INVALID)
-    keys = tuple(Secret(line) for line in lines if line and not line.startswith("#"))
-    if not keys:
-        fail(f"{path}: holds no key", Exit.CONFIG_INVALID)
-    return keys
+def _configure_log(wish: str, level: str) -> None:
+    """Sets the log up; `auto` is console on a terminal."""
+    from interlaced.telemetry import log
 
-
-def _log_style(wish: str) -> str:
-    """Resolves `auto`."""
-    if wish == "auto":
-        return "console" if os.isatty(2) else "json"
-    if wish not in ("json", "console"):
+    style = ("console" if sys.stderr.isatty() else "json") if wish == "auto" else wish
+    if style not in ("json", "console"):
         fail(f"--log-format {wish}: expected auto, json or console", Exit.USAGE)
-    return wish
+    if level not in _LEVELS:
+        fail(f"--log-level {level}: expected one of {', '.join(_LEVELS)}", Exit.USAGE)
+    log.configure(style=style, level=level)
 
 
 def _run(main: Any, *arguments: object) -> None:
@@ -253,13 +267,16 @@ def _run(main: Any, *arguments: object) -> None:
     import uvloop
 
     from interlaced.manifest.problem import ManifestError, render
+    from interlaced.rpc.server import BindError
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main(*arguments))
     except SettingsError as error:
         fail(str(error), Exit.CONFIG_INVALID)
+    except BindError as error:
+        fail(f"{error} (--port, --admin-port)")
     except ManifestError as error:
         for problem in error.problems:
             say(render(problem))
-        fail("the configuration is invalid", Exit.CONFIG_INVALID)
+        fail(f"the configuration is invalid: {error}", Exit.CONFIG_INVALID)
