@@ -191,7 +191,8 @@ class App:
         """Swaps a generation in."""
         self._dispatch.swap(live.routes(), live.sinks())
         await self._hub.swap(generation.feeds())
-        self._metrics.serving(__version__, generation.catalog.config_hash)
+        config_hash = generation.catalog.config_hash
+        self._metrics.serving(__version__, config_hash, tuple(generation.built))
         self._show_health()
 
     def _build_rpc(self) -> tuple[RpcServer, Health]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -53,6 +53,13 @@ class _Instruments:
     def clear(self, metric: Metric) -> None:
         """Forgets a gauge's series."""
         self._gauges[metric].clear()
+
+    def forget(self, connector: str) -> None:
+        """Forgets every series of a connector."""
+        for kind in (self._counters, self._gauges, self._histograms):
+            for metric, instrument in kind.items():
+                if "connector" in metric.labels:
+                    instrument.remove_by_labels({"connector": connector})
 
 
 class _OperationMetrics:
@@ -160,6 +167,7 @@ class _RpcMetrics:
     def __init__(self, instruments: _Instruments) -> None:
         self._instruments = instruments
         self._active: dict[str, int] = {}
+        self._shown: dict[str, Callable[[float], None]] = {}
         self._durations: dict[tuple[str, str, str], Callable[[float], None]] = {}
 
     def started(self, method: str) -> None:
@@ -175,8 +183,11 @@ class _RpcMetrics:
         observe(seconds)
 
     def _count(self, method: str, change: int) -> None:
-        self._active[method] = self._active.get(method, 0) + change
-        self._instruments.gauge(names.RPC_ACTIVE, method)(self._active[method])
+        active = self._active[method] = self._active.get(method, 0) + change
+        show = self._shown.get(method)
+        if show is None:
+            show = self._shown[method] = self._instruments.gauge(names.RPC_ACTIVE, method)
+        show(active)
 
 
 class Metrics:
@@ -186,6 +197,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._instruments = _Instruments(self._registry)
         self.rpc = _RpcMetrics(self._instruments)
+        self._connectors: frozenset[str] = frozenset()
         self.loop_lag = self._instruments.gauge(names.LOOP_LAG)
 
     def operation(self, connector: str, operation: str) -> _OperationMetrics:
@@ -200,8 +212,12 @@ class Metrics:
         """Returns the observer of one feed."""
         return _FeedMetrics(self._instruments, connector, feed)
 
-    def serving(self, version: str, config_hash: str) -> None:
-        """Says which version serves which configuration."""
+    def serving(self, version: str, config_hash: str, connectors: Collection[str] = ()) -> None:
+        """Says which version serves which configuration; the series of connectors that are not in
+        it any more end, or an alert on a breaker could never be put out."""
+        for gone in self._connectors.difference(connectors):
+            self._instruments.forget(gone)
+        self._connectors = frozenset(connectors)
         self._instruments.clear(names.BUILD_INFO)
         self._instruments.gauge(names.BUILD_INFO, version, config_hash)(1)
 
