@@ -92,7 +92,7 @@ class SettlesForAll(HonestFeed):
                     return left
 
         def _is_gone(self, item: Item) -> bool:
-            gone = self.feed.gone  # type: ignore[attr-defined]  # the feed is a SettlesForAll
+            gone = self.feed.gone
             return not self.group and isinstance(item, Delivery) and item.event.id in gone
 
         def change(self, item: Item) -> Item:
@@ -100,7 +100,7 @@ class SettlesForAll(HonestFeed):
                 return item
 
             async def settle(_: Settlement) -> None:
-                self.feed.gone.add(item.event.id)  # type: ignore[attr-defined]  # as above
+                self.feed.gone.add(item.event.id)
 
             return replace(item, settle=settle)
 
@@ -275,7 +275,7 @@ class NeverRedelivers(HonestFeed):
         async def _pass(self, item: Item) -> Item | None:
             if not self.group or isinstance(item, Gap):
                 return item
-            excused: set[str] = self.feed.excused  # type: ignore[attr-defined]  # one of ours
+            excused: set[str] = self.feed.excused
             if item.attempt > 1 and item.event.id not in excused:
                 await item.settle(Settlement(Verdict.ACK))
                 return None
@@ -284,12 +284,12 @@ class NeverRedelivers(HonestFeed):
 
         async def _settle(self, item: Delivery, settlement: Settlement) -> None:
             if settlement.verdict is Verdict.NACK:
-                self.feed.excused.add(item.event.id)  # type: ignore[attr-defined]  # as above
+                self.feed.excused.add(item.event.id)
             await item.settle(settlement)
 
         async def close(self) -> None:
             held = {str(number) for number in range(9)}
-            self.feed.excused.update(held)  # type: ignore[attr-defined]  # as above
+            self.feed.excused.update(held)
             await self.inner.close()
 
 
@@ -430,8 +430,8 @@ def _breaks(clause: str, saboteur: type[HonestFeed]) -> bool:
         async def cut() -> None:
             """There is no connection, and the saboteur never notices."""
 
-        rig.rebuild = rebuilt  # type: ignore[method-assign]  # the saboteur stays in the rig
-        rig.cut = cut  # type: ignore[method-assign]  # as above
+        rig.rebuild = rebuilt
+        rig.cut = cut
         rig.feed = saboteur(rig.feed, rig)
 
     suite = Whole()

@@ -113,6 +113,11 @@ class Link:
             if isinstance(self._last_error, OSError):
                 raise self._last_error from None
             raise
+        except nats.errors.Error as error:
+            # All that the protocol has for a refusal is this text.
+            if "authorization violation" in str(error).lower():
+                raise nats.errors.AuthorizationError from error
+            raise
         self._inbox = self._client.new_inbox()
         await self.listen(f"{self._inbox}.*", self._on_answer)
 
