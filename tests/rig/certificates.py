@@ -15,6 +15,19 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 __all__ = ["Authority"]
 
 
+_SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 class Authority:
     """A certificate authority with its files in a folder."""
 
@@ -77,6 +90,8 @@ class Authority:
             identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
             builder = builder.add_extension(self._constraints, critical=True)
             builder = builder.add_extension(identifier, critical=False)
+            # Python 3.13 and newer refuse an authority that does not say what its key is for.
+            builder = builder.add_extension(_SIGNS, critical=True)
         return builder.sign(self._key, hashes.SHA256())
 
     def _write(self, name: str, certificate: x509.Certificate) -> Path:
