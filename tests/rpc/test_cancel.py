@@ -81,7 +81,7 @@ async def test_a_callers_deadline_ends_the_upstream_request() -> None:
             await rig.call(a_call("Sleep", seconds=5.0), timeout=0.3)
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert info_of(status_of(caught.value)).reason == "UPSTREAM_TIMEOUT"
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 4
         await rig.until_idle()
         assert len(rig.upstream.calls) == 1
 
