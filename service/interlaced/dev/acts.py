@@ -7,6 +7,7 @@ import json
 import urllib.request
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from interlace import (
     Branch,
@@ -22,6 +23,7 @@ from interlace import (
 
 __all__ = [
     "ACTS",
+    "Act",
     "Stage",
     "Unexpected",
     "breaker",
@@ -34,8 +36,11 @@ __all__ = [
     "stream_fan_out",
 ]
 
+_SLOW = 0.5
+_WORDS = {"CALLER_CANCELLED": "cancelled", "UPSTREAM_NOT_FOUND": "not found"}
 _SESSION_CALLS = 1_000
 _FEW_TICKS = 6
+_AWAY = 0.7
 _BREAKER_LIMIT = 200
 
 
@@ -73,18 +78,22 @@ def expect(is_so: bool, promise: str) -> None:
 async def call(stage: Stage) -> None:
     """A call."""
     result = await stage.client.call("shop", "GetProduct", {"id": "p001"})
-    stage.tell(f"   shop.GetProduct(id=p001) -> {result.text()[:70]}")
-    stage.tell(f"   {result.effort.latency * 1000:.1f} ms, {result.effort.attempts} attempt")
-    expect(result.json()["id"] == "p001", "the product that was asked for")
+    product = result.json()
+    price = product["price"]
+    told = f"{product['name']}, {price['cents'] / 100:.2f} {price['currency']}"
+    attempts, took = result.effort.attempts, result.effort.latency * 1000
+    stage.tell(f"   shop.GetProduct(id=p001) -> {told}")
+    stage.tell(f"   {attempts} attempt{'s' * (attempts != 1)}, {took:.1f} ms inside Interlace")
+    expect(product["id"] == "p001", "the product that was asked for")
 
 
 def _five() -> list[Branch]:
     """Five branches, one of them slow and one that fails."""
     good = [
-        Branch(f"product-{number}", Call("shop", "GetProduct", {"id": f"p{number:03}"}))
-        for number in (1, 2, 3)
+        Branch(name, Call("shop", "GetProduct", {"id": number}))
+        for name, number in (("first", "p001"), ("second", "p002"), ("third", "p003"))
     ]
-    slow = Branch("slow", Call("shop", "SlowReport", {"seconds": 0.5}))
+    slow = Branch("slow", Call("shop", "SlowReport", {"seconds": _SLOW}))
     failing = Branch("failing", Call("shop", "GetProduct", {"id": "nothing"}))
     return [*good, slow, failing]
 
@@ -98,23 +107,38 @@ async def fan_out(stage: Stage) -> None:
         "FIRST_OK": Policy.first_ok(),
         "BEST_EFFORT": Policy.best_effort(),
     }
-    met: dict[str, bool] = {}
-    for name, policy in policies.items():
-        try:
-            outcomes = await stage.client.fan_out(_five(), policy=policy)
-        except PolicyNotMet as error:
-            met[name] = False
-            entries = error.ledger.entries if error.ledger is not None else ()
-            told = ", ".join(f"{entry.branch} {entry.reason or 'ok'}" for entry in entries)
-        else:
-            met[name] = True
-            told = ", ".join(_told(outcome) for outcome in outcomes)
-        stage.tell(f"   {name:<11} {'met' if met[name] else 'NOT MET'}: {told}")
+    _tell_row(stage, "policy", "took", [branch.name for branch in _five()])
+    met = {name: await _fan_out(stage, name, policy) for name, policy in policies.items()}
     expect(met == {**dict.fromkeys(policies, True), "ALL": False}, "ALL fails, the others are met")
 
 
+async def _fan_out(stage: Stage, name: str, policy: Policy) -> bool:
+    """Tells of one fan-out, and returns whether its policy was met."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    try:
+        outcomes = await stage.client.fan_out(_five(), policy=policy)
+    except PolicyNotMet as error:
+        entries = error.ledger.entries if error.ledger is not None else ()
+        cells, is_met = [_word(entry.reason) for entry in entries], False
+    else:
+        cells, is_met = [_told(outcome) for outcome in outcomes], True
+    took = f"{(loop.time() - started) * 1000:.0f} ms"
+    _tell_row(stage, name, took, [*cells, "policy met" if is_met else "policy NOT met"])
+    return is_met
+
+
+def _tell_row(stage: Stage, head: str, took: str, cells: Sequence[str]) -> None:
+    stage.tell(f"   {head:<12} {took:>7}  {''.join(f'{cell:<11}' for cell in cells)}".rstrip())
+
+
 def _told(outcome: Outcome) -> str:
-    return f"{outcome.branch} {outcome.error.reason if outcome.error else 'ok'}"
+    return _word(outcome.error.reason if outcome.error else "")
+
+
+def _word(reason: str) -> str:
+    """A reason in a word; those that the acts do not expect stay as they are."""
+    return {"": "ok", **_WORDS}.get(reason, reason)
 
 
 async def stream_fan_out(stage: Stage) -> None:
@@ -125,10 +149,13 @@ async def stream_fan_out(stage: Stage) -> None:
         async for landed in landing:
             if isinstance(landed, Outcome):
                 order.append(landed.branch)
-                stage.tell(f"   {landed.effort.latency * 1000:7.1f} ms  {_told(landed)}")
+                took = landed.effort.latency * 1000
+                stage.tell(f"   {landed.branch:<8} after {took:5.0f} ms: {_told(landed)}")
             else:
-                stage.tell(f"   ledger: policy met: {landed.policy_met}")
-    expect(order[-1] == "slow" and len(order) == 5, "the slow branch lands last")
+                stage.tell(
+                    f"   then the ledger: policy {'met' if landed.policy_met else 'NOT met'}"
+                )
+    expect(order[-1] == "slow" and len(order) == len(_five()), "the slow branch lands last")
 
 
 async def session(stage: Stage) -> None:
@@ -145,24 +172,41 @@ async def session(stage: Stage) -> None:
     answered = sum(
         result.json()["id"] == f"p{number % 20 + 1:03}" for number, result in enumerate(results)
     )
-    stage.tell(f"   {answered} right answers in {loop.time() - started:.1f} s")
+    stage.tell(f"   {answered:,} right answers in {loop.time() - started:.1f} s")
     expect(answered == _SESSION_CALLS, "every call of the session got its own answer")
 
 
 async def shared_feed(stage: Stage) -> None:
     """Two subscribers on one shared feed; one disconnects and resumes without loss."""
     steady = asyncio.create_task(_ticks(stage.client, 4 * _FEW_TICKS, Start.now()))
+    try:
+        mine = await _leave_and_resume(stage)
+        seen, _ = await steady
+    finally:
+        steady.cancel()
+    mine, seen = _from_first_common(mine, seen)
+    expect(mine == seen and len(mine) > _FEW_TICKS, "nothing lost or repeated")
+    stage.tell(f"   both saw the same {len(mine)} events in the same order, none twice")
+
+
+def _from_first_common(one: list[str], other: list[str]) -> tuple[list[str], list[str]]:
+    """Cuts off what one of two subscribers saw before the other came, or after it had left."""
+    first = next((event for event in one if event in other), "")
+    if not first:
+        return one, other
+    one, other = one[one.index(first) :], other[other.index(first) :]
+    length = min(len(one), len(other))
+    return one[:length], other[:length]
+
+
+async def _leave_and_resume(stage: Stage) -> list[str]:
+    """Subscribes, disconnects, and goes on where it was; returns all events that it got."""
     first, bookmark = await _ticks(stage.client, _FEW_TICKS, Start.now())
-    stage.tell(f"   one subscriber leaves after {first[-1]}")
-    await asyncio.sleep(0.7)
+    stage.tell(f"   one subscriber disconnects after {first[-1]}; the other stays")
+    await asyncio.sleep(_AWAY)
     second, _ = await _ticks(stage.client, 2 * _FEW_TICKS, bookmark)
-    stage.tell(f"   and resumes with {second[0]}")
-    seen, _ = await steady
-    mine = [*first, *second]
-    start = seen.index(mine[0]) if mine[0] in seen else 0
-    common = seen[start : start + len(mine)]
-    stage.tell(f"   the steady one saw the same {len(common)} events in the same order")
-    expect(mine[: len(common)] == common and len(common) > len(first), "nothing lost or repeated")
+    stage.tell(f"   {_AWAY * 1000:.0f} ms later it resumes with its bookmark, at {second[0]}")
+    return [*first, *second]
 
 
 async def _ticks(client: Client, count: int, start: Start) -> tuple[list[str], Start]:
@@ -209,12 +253,12 @@ async def breaker(stage: Stage) -> None:
     """A breaker that opens under chaos, and closes again."""
     await stage.chaos("shop", fail=1.0, status=503)
     reasons = await _reasons_until(stage, lambda reason: reason == "BREAKER_OPEN")
-    stage.tell(f"   every answer 503: {_counted(reasons)}")
+    stage.tell(f"   every answer of the shop is 503: {_counted(reasons)}")
     expect("BREAKER_OPEN" in reasons, "the breaker opens")
     await stage.chaos("shop", clear=True)
-    stage.tell("   the shop has recovered")
+    stage.tell("   the shop is well again")
     reasons = await _reasons_until(stage, lambda reason: reason == "ok")
-    stage.tell(f"   and so has the breaker: {_counted(reasons)}")
+    stage.tell(f"   a probe finds out after a second: {_counted(reasons)}")
     expect(reasons[-1] == "ok", "the breaker closes")
 
 
@@ -237,7 +281,10 @@ def _counted(reasons: Sequence[str]) -> str:
     return ", ".join(f"{reasons.count(reason)} x {reason}" for reason in dict.fromkeys(reasons))
 
 
-ACTS: tuple[Callable[[Stage], Awaitable[None]], ...] = (
+Act: TypeAlias = Callable[[Stage], Awaitable[None]]
+"""The first line of its docstring is its title."""
+
+ACTS: tuple[Act, ...] = (
     call,
     fan_out,
     stream_fan_out,

@@ -10,11 +10,11 @@ import contextlib
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from interlace import Client, InterlaceError
-from interlaced.dev.acts import ACTS, Stage, Unexpected
+from interlaced.dev.acts import ACTS, Act, Stage, Unexpected
 
 __all__ = ["main", "play"]
 
@@ -27,31 +27,42 @@ def main() -> None:
     """Plays the demo and exits."""
     try:
         asyncio.run(play())
-    except (Unexpected, InterlaceError, TimeoutError, RuntimeError) as error:
+    except (Unexpected, InterlaceError, RuntimeError, OSError) as error:
         sys.stderr.write(f"\nthe demo failed: {type(error).__name__}: {error}\n")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-async def play() -> None:
-    """Runs every act in order."""
+async def play(acts: Sequence[Act] = ACTS) -> None:
+    """Runs the acts in order, each within its limit."""
     with tempfile.TemporaryDirectory() as folder:
         async with _server(Path(folder)) as (grpc, admin):
-            _tell(f"interlace dev: gRPC on {grpc}, admin on {admin}")
+            _tell(f"interlace dev is up: gRPC on {grpc}, admin on {admin}")
             async with Client(grpc) as client:
                 stage = Stage(client=client, grpc=grpc, admin=admin, tell=_tell)
-                for number, act in enumerate(ACTS, 1):
-                    title = (act.__doc__ or "").strip().splitlines()[0].rstrip(".")
-                    _tell(f"\n{number}. {title}")
-                    async with asyncio.timeout(_ACT_LIMIT):
-                        await act(stage)
+                for number, act in enumerate(acts, 1):
+                    await _perform(act, number, stage)
     _tell("\nEverything that was promised was shown.")
+
+
+async def _perform(act: Act, number: int, stage: Stage) -> None:
+    """Runs one act, under its title."""
+    title = (act.__doc__ or "").strip().splitlines()[0].rstrip(".")
+    _tell(f"\n{number}. {title}")
+    limit = asyncio.timeout(_ACT_LIMIT)
+    try:
+        async with limit:
+            await act(stage)
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise Unexpected(f"act {number} ends within {_ACT_LIMIT:g} s") from error
 
 
 @contextlib.asynccontextmanager
 async def _server(folder: Path) -> AsyncIterator[tuple[str, str]]:
-    """Runs `interlace dev` in a process of its own, and ends it."""
+    """Runs `interlace dev` in a process of its own and ends it; shows its log when that helps."""
     ports, log = folder / "ports.json", folder / "dev.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
@@ -61,25 +72,33 @@ async def _server(folder: Path) -> AsyncIterator[tuple[str, str]]:
             stderr=output,
         )
     try:
-        addresses = await _addresses(ports, process, log)
+        addresses = await _addresses(ports, process)
         yield addresses["grpc"], addresses["admin"]
-        process.terminate()
-        async with asyncio.timeout(_STOP_LIMIT):
-            code = await process.wait()
-        if code != 0:
-            raise RuntimeError(f"interlace dev ended with exit code {code}")
+        await _end(process)
+    except Exception:
+        sys.stderr.write(f"\nwhat interlace dev said:\n{_text(log)}")
+        raise
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
 
 
-async def _addresses(ports: Path, process: asyncio.subprocess.Process, log: Path) -> dict[str, str]:
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ends it as an operator would."""
+    process.terminate()
+    async with asyncio.timeout(_STOP_LIMIT):
+        code = await process.wait()
+    if code != 0:
+        raise RuntimeError(f"interlace dev ended with exit code {code}")
+
+
+async def _addresses(ports: Path, process: asyncio.subprocess.Process) -> dict[str, str]:
     """Waits for the addresses that the server writes once it is bound."""
     async with asyncio.timeout(_START_LIMIT):
         while (text := _text(ports)) is None:
             if process.returncode is not None:
-                raise RuntimeError(f"interlace dev did not start:\n{_text(log)}")
+                raise RuntimeError("interlace dev did not start")
             await asyncio.sleep(0.05)
     found: dict[str, str] = json.loads(text)
     return found

@@ -119,7 +119,7 @@ def test_only_silence_is_unreachable() -> None:
     with pytest.raises(CommandError, match=r"nothing answers at 127\.0\.0\.1:1; ") as ended:
         run_work(Server("127.0.0.1:1"), lost)
     assert ended.value.code == 6
-    with pytest.raises(CommandError, match="^DEADLINE_EXCEEDED: a text$") as ended:
+    with pytest.raises(CommandError, match=r"^DEADLINE_EXCEEDED: a text$") as ended:
         run_work(Server("127.0.0.1:1"), late)
     assert ended.value.code == 68
 
