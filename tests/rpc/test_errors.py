@@ -12,6 +12,7 @@ from rpc_rig import GATEWAY, Rig, a_call, detail_of, info_of, serving, status_of
 
 from interlace.v1 import gateway_service_pb2 as pb
 from interlaced.core.failure import Disposition, Failure, Reached, Reason
+from interlaced.core.model import Call, Reply
 from interlaced.rpc.settings import RpcSettings
 from interlaced.rpc.status import CODES
 
@@ -95,8 +96,13 @@ async def test_pushback_and_retry_info_say_when_to_come_back() -> None:
             reached=Reached.MAYBE,
             retry_after=1.0,
         )
-        rig.upstream.failures |= {"spent": spent}
-        error = await failed(rig.call(a_call("Fail", reason="spent")))
+
+        async def spend(call: Call) -> Reply:
+            call.effort.attempts = 3
+            raise spent
+
+        rig.dispatch.swap({("up", "Spent"): spend}, {})
+        error = await failed(rig.call(a_call("Spent")))
         assert trailers_of(error)["grpc-retry-pushback-ms"] == "-1"
         retry = detail_of(status_of(error), error_details_pb2.RetryInfo)
         assert retry.retry_delay.seconds == 1

@@ -10,11 +10,12 @@ from google.protobuf.message import Message
 from interlace.v1 import gateway_service_pb2 as pb
 from interlaced.core.branches import Plan
 from interlaced.core.dispatch import Dispatch
-from interlaced.core.failure import Failure, Reason
-from interlaced.core.fanout import Decision, Extract, FanOut, Outcome
+from interlaced.core.failure import Reason
+from interlaced.core.fanout import Decision, Extract, FanOut
 from interlaced.core.model import Call
 from interlaced.core.ports import Clock
 from interlaced.rpc.extract import extract as extract_json
+from interlaced.rpc.failure_log import logged
 from interlaced.rpc.fitting import check_reply, fitting
 from interlaced.rpc.guard import Guard, Scope, StatusFailure
 from interlaced.rpc.mapping import (
@@ -29,7 +30,7 @@ from interlaced.rpc.mapping import (
     read_seconds,
 )
 from interlaced.rpc.session import Sessions
-from interlaced.telemetry.log import log
+from interlaced.rpc.trace import traced
 
 __all__ = ["Gateway"]
 
@@ -45,11 +46,11 @@ class Gateway:
         self, *, guard: Guard, dispatch: Dispatch, clock: Clock, extract: Extract = extract_json
     ) -> None:
         self._guard = guard
-        self._dispatch = dispatch
         self._clock = clock
         self._extract = extract
         self._limit = guard.settings.max_message
-        self._perform = fitting(dispatch.call, self._limit)
+        self._perform = traced(dispatch.call)
+        self._perform_branch = logged(traced(fitting(dispatch.call, self._limit)))
         self.sessions = Sessions(guard, dispatch, clock)
 
     def service(self) -> grpc.GenericRpcHandler:
@@ -75,7 +76,7 @@ class Gateway:
             wants_ledger=scope.wants_ledger,
         )
         try:
-            reply = await self._dispatch.call(call)
+            reply = await self._perform(call)
         finally:
             self._trail(call, scope)
         effort = effort_message(
@@ -96,7 +97,6 @@ class Gateway:
         """Performs many calls and answers once the policy is met."""
         async with self._begin(request, scope) as fan_out:
             outcomes = await fan_out.finish()
-        _log_bugs(outcomes)
         _check_met(fan_out)
         response = pb.FanOutResponse(outcomes=map(outcome_message, outcomes))
         return response.SerializeToString()
@@ -109,7 +109,6 @@ class Gateway:
             while (outcome := await fan_out.next()) is not None:
                 frame = pb.StreamFanOutResponse(outcome=outcome_message(outcome))
                 await scope.write(frame.SerializeToString())
-        _log_bugs(fan_out.outcomes)
         ledger = ledger_message(fan_out.outcomes, fan_out.decision or Decision.NOT_MET)
         await scope.write(pb.StreamFanOutResponse(ledger=ledger).SerializeToString())
         _check_met(fan_out)
@@ -128,7 +127,7 @@ class Gateway:
         return FanOut(
             Plan(branches, read_policy(request.policy)),
             clock=self._clock,
-            call=self._perform,
+            call=self._perform_branch,
             extract=self._extract,
             deadline=min(scope.deadline, scope.started + timeout),
         )
@@ -146,10 +145,3 @@ def _check_met(fan_out: FanOut) -> None:
     details: list[Message] = [ledger_message(fan_out.outcomes, decision, is_cut=True)]
     failure.details = tuple(details)
     raise failure
-
-
-def _log_bugs(outcomes: tuple[Outcome, ...]) -> None:
-    """A bug in one branch is told to the log, and to the caller as a fixed text."""
-    for outcome in outcomes:
-        if isinstance(outcome.result, Failure) and outcome.result.reason is Reason.INTERNAL_ERROR:
-            log.error("rpc.bug", branch=outcome.branch, exc_info=outcome.result.__cause__)

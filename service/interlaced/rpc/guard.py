@@ -14,10 +14,12 @@ from google.protobuf.message import Message
 from interlaced.core.clock import TimeLimit
 from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.ports import Clock, RpcObserver
+from interlaced.rpc.failure_log import bug, log_failure
 from interlaced.rpc.scope import Context, Scope, check_size, parse
 from interlaced.rpc.settings import RpcSettings
 from interlaced.rpc.status import code_of, pushback_ms, to_status
-from interlaced.telemetry.log import bind, log
+from interlaced.rpc.trace import tracing
+from interlaced.telemetry.log import bind
 
 __all__ = [
     "Authenticate",
@@ -216,7 +218,7 @@ class Guard:
         scope: Scope[RequestT] = Scope(context, self._clock.now(), self._settings.max_message)
         scope.is_endless = is_endless
         scope.is_onlooker = is_endless and door.serves_drain
-        bind(request_id=scope.correlation_id)
+        bind(request_id=scope.correlation_id, **tracing(scope.metadata))
         self._observer.started(method)
         self._open.add(scope)
         try:
@@ -251,7 +253,7 @@ class Guard:
         except asyncio.CancelledError as error:
             return b"", self._cut_off(scope, error)
         except Exception as error:  # noqa: BLE001  # nothing foreign may leave the process
-            return b"", self._bug(method, error)
+            return b"", bug(error)
 
     def _cut_off(self, scope: Scope[RequestT], error: BaseException) -> Failure:
         """What a cancellation means for an RPC that is alive."""
@@ -306,12 +308,6 @@ class Guard:
                 Reason.DEADLINE_SPENT, "the deadline passed while responses waited to be read"
             ) from error
 
-    def _bug(self, method: str, error: Exception) -> Failure:
-        log.error("rpc.bug", method=method, exc_info=error)
-        failure = Failure(Reason.INTERNAL_ERROR, "an internal error; the log has the details")
-        failure.__cause__ = error
-        return failure
-
     def _end(self, method: str, scope: Scope[RequestT], failure: Failure | None) -> None:
         seconds = self._clock.now() - scope.started
         context = scope.context
@@ -326,8 +322,9 @@ class Guard:
         scope.trailers.extend(failure_trailers(failure))
         context.set_trailing_metadata(tuple(scope.trailers))
         self._observer.finished(method, code.name, failure.reason.value, seconds)
-        if failure.reason is not Reason.INTERNAL_ERROR:
-            _log_failure(method, code.name, failure)
+        log_failure(
+            "rpc.failed", failure, method=method, code=code.name, duration_ms=round(seconds * 1000)
+        )
         # Its frames hold the RPC; whoever keeps the failure would keep gRPC's stream, and with too
         # many of those gRPC refuses new ones.
         failure.__traceback__ = None
@@ -363,16 +360,3 @@ def failure_trailers(failure: Failure) -> list[tuple[str, str | bytes]]:
     if pushback is not None:
         trailers.append(("grpc-retry-pushback-ms", pushback))
     return trailers
-
-
-def _log_failure(method: str, code: str, failure: Failure) -> None:
-    """One line per failed RPC; what a foreign exception said stays here."""
-    cause = failure.__cause__
-    log.info(
-        "rpc.failed",
-        method=method,
-        code=code,
-        reason=failure.reason.value,
-        operation=failure.operation,
-        cause=f"{type(cause).__name__}: {cause}" if cause is not None else "",
-    )

@@ -15,10 +15,11 @@ from interlaced.core.fanout import Outcome
 from interlaced.core.model import Call, Effort, Reply
 from interlaced.core.ports import Clock
 from interlaced.core.tasks import end_tasks
+from interlaced.rpc.failure_log import bug, logged
 from interlaced.rpc.fitting import check_reply
 from interlaced.rpc.guard import Guard, Scope
 from interlaced.rpc.mapping import outcome_message, read_call
-from interlaced.telemetry.log import log
+from interlaced.rpc.trace import traced
 
 __all__ = ["Session", "Sessions", "joined"]
 
@@ -66,7 +67,7 @@ class Session:
         self._scope = scope
         self._settings = guard.settings
         self._is_refusing: Callable[[], bool] = lambda: guard.is_draining
-        self._dispatch = dispatch
+        self._perform = logged(traced(dispatch.call))
         self._clock = clock
         self._calls: dict[int, asyncio.Task[Reply]] = {}
         self._ready: deque[tuple[int | None, bytes]] = deque()
@@ -130,7 +131,7 @@ class Session:
         except Failure as failure:
             self._refuse(item.id, failure, now)
             return
-        task = asyncio.ensure_future(self._dispatch.call(call))
+        task = asyncio.ensure_future(self._perform(call))
         self._calls[item.id] = task
         self._unwritten.add(item.id)
         task.add_done_callback(lambda done: self._land(item.id, call, done))
@@ -231,10 +232,7 @@ def _result_of(task: asyncio.Task[Reply], call: Call) -> Reply | Failure:
     error = task.exception()
     if error is None:
         return task.result()
-    if isinstance(error, Failure):
-        return error
-    log.error("rpc.bug", method="interlace.v1.GatewayService/Session", exc_info=error)
-    return Failure(Reason.INTERNAL_ERROR, "an internal error; the log has the details")
+    return error if isinstance(error, Failure) else bug(error)
 
 
 def _invalid(field: str, description: str) -> Failure:

@@ -11,7 +11,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from interlaced.core.failure import Disposition, Failure, Reason
 
-__all__ = ["CODES", "DOMAIN", "code_of", "grpc_code", "pushback_ms", "to_status"]
+__all__ = ["CODES", "DOMAIN", "code_of", "pushback_ms", "to_status"]
 
 DOMAIN = "interlace"
 """The domain of every ErrorInfo."""
@@ -74,11 +74,6 @@ _SPECIAL: Mapping[tuple[Reason, str, str], grpc.StatusCode] = {
 }
 
 
-def grpc_code(reason: Reason) -> grpc.StatusCode:
-    """Returns the usual code of a reason."""
-    return CODES[reason]
-
-
 def code_of(failure: Failure) -> grpc.StatusCode:
     """Returns the code of a failure, its context considered."""
     for (reason, name, value), code in _SPECIAL.items():
@@ -98,16 +93,17 @@ def to_status(failure: Failure, *details: Message) -> status_pb2.Status:
 
 
 def pushback_ms(failure: Failure) -> str | None:
-    """Returns the value of `grpc-retry-pushback-ms`: the wait, or -1 once our own retries are
-    spent, or None where neither is known."""
-    if failure.disposition is Disposition.PERSISTENT:
-        if failure.context.get("attempts", "0") != "0":
-            return "-1"
-    elif failure.disposition is Disposition.PERMANENT:
-        return None
-    if failure.retry_after is None:
+    """Returns the value of `grpc-retry-pushback-ms`: the wait, or -1 once we have tried again
+    ourselves in vain, or None where neither is known."""
+    if failure.disposition is Disposition.PERSISTENT and _attempts(failure) > 1:
+        return "-1"
+    if failure.disposition is Disposition.PERMANENT or failure.retry_after is None:
         return None
     return str(max(0, round(failure.retry_after * 1000)))
+
+
+def _attempts(failure: Failure) -> int:
+    return int(failure.context.get("attempts", "0"))
 
 
 def _error_info(failure: Failure) -> error_details_pb2.ErrorInfo:
@@ -117,9 +113,9 @@ def _error_info(failure: Failure) -> error_details_pb2.ErrorInfo:
     metadata.setdefault("attempts", "0")
     connector, _, operation = failure.operation.partition(".")
     if connector:
-        metadata["connector"] = connector
+        metadata["connector"] = connector[:_LONGEST_VALUE]
     if operation:
-        metadata["operation"] = operation
+        metadata["operation"] = operation[:_LONGEST_VALUE]
     return error_details_pb2.ErrorInfo(
         reason=failure.reason.value, domain=DOMAIN, metadata=metadata
     )

@@ -16,9 +16,10 @@ import structlog
 
 from interlaced import __version__
 from interlaced.core.secret import Secret
+from interlaced.telemetry.names import LOG_FIELDS
 from interlaced.telemetry.redact import Redactor
 
-__all__ = ["bind", "configure", "learn_secrets", "log", "unbind"]
+__all__ = ["bind", "configure", "learn_secrets", "log"]
 
 _Fields: TypeAlias = MutableMapping[str, Any]
 
@@ -31,9 +32,6 @@ log = structlog.stdlib.get_logger("interlace")
 
 bind = structlog.contextvars.bind_contextvars
 """Adds fields to every record of this task, such as `request_id`."""
-
-unbind = structlog.contextvars.unbind_contextvars
-"""Takes such fields away again."""
 
 
 def configure(*, style: str = "json", level: str = "info", stream: TextIO | None = None) -> None:
@@ -99,7 +97,7 @@ def _rename(_logger: object, _method: str, fields: _Fields) -> _Fields:
         "service.name": "interlace",
         "service.version": __version__,
     }
-    return {**head, **fields}
+    return head | {LOG_FIELDS.get(name, name): value for name, value in fields.items()}
 
 
 def _is_event_name(event: str) -> bool:

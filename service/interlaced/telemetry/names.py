@@ -1,4 +1,4 @@
-"""Every metric's name, labels and meaning, in one place.
+"""Every metric's name, labels and meaning, and the names of log fields, in one place.
 
 Names are those of the OpenTelemetry semantic conventions 1.44 where they have one, else our own
 under `interlace.`; the Prometheus spelling replaces dots and adds the unit.
@@ -6,9 +6,10 @@ under `interlace.`; the Prometheus spelling replaces dots and adds the unit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["ALL", "DURATION_BUCKETS", "Instrument", "Metric"]
+__all__ = ["ALL", "DURATION_BUCKETS", "LOG_FIELDS", "Instrument", "Metric"]
 
 DURATION_BUCKETS = (
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
@@ -91,6 +92,16 @@ SETTLED = Metric("interlace.feed.settled", _C, "Deliveries settled.", (*_FEED, "
 RELOADS = Metric("interlace.config.reloads", _C, "Reloads of the configuration.", ("result",))
 BUILD_INFO = Metric("interlace.build.info", _G, "Always 1.", ("version", "config_hash"))
 LOOP_LAG = Metric("interlace.loop.lag", _G, "How late the event loop's timers are.", (), "s")
+
+LOG_FIELDS: Mapping[str, str] = {
+    "method": "rpc.method",
+    "code": "rpc.response.status_code",
+    "connector": "interlace.connector",
+    "operation": "interlace.operation",
+    "feed": "interlace.feed",
+    "reason": "error.reason",
+}
+"""What the short names of our log fields become in a JSON record."""
 
 ALL: tuple[Metric, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, Metric)

@@ -15,7 +15,7 @@ from interlaced.core.failure import (
     Reached,
     Reason,
 )
-from interlaced.rpc.status import CODES, DOMAIN, code_of, grpc_code, pushback_ms, to_status
+from interlaced.rpc.status import CODES, DOMAIN, code_of, pushback_ms, to_status
 
 PREFIX = "ERROR_REASON_"
 
@@ -44,7 +44,7 @@ def test_every_status_has_exactly_one_error_info(reason: Reason) -> None:
         operation="shop.Get", attempts="2"
     )
     status = to_status(failure)
-    assert status.code == grpc_code(reason).value[0]
+    assert status.code == CODES[reason].value[0]
     assert len(status.details) == 1
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
@@ -91,6 +91,9 @@ def test_details_stay_small() -> None:
         (Disposition.TEMPORARY, "1", None, None),
         (Disposition.PERSISTENT, "3", 1.5, "-1"),
         (Disposition.PERSISTENT, "3", None, "-1"),
+        (Disposition.PERSISTENT, "2", None, "-1"),
+        (Disposition.PERSISTENT, "1", 60.0, "60000"),  # tried once: the retry is the caller's
+        (Disposition.PERSISTENT, "1", None, None),
         (Disposition.PERSISTENT, "0", 2.0, "2000"),
         (Disposition.PERSISTENT, "0", None, None),
         (Disposition.PERMANENT, "1", 1.0, None),

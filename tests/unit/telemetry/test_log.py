@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import io
 import json
 import logging
@@ -29,7 +30,7 @@ def test_a_record_has_the_names_of_the_open_telemetry_log_model(lines) -> None:
     assert record["severity_text"] == "INFO"
     assert record["severity_number"] == 9
     assert record["event_name"] == "feed.gap"
-    assert record["connector"] == "ticks"
+    assert record["interlace.connector"] == "ticks"
     assert record["service.name"] == "interlace"
     assert record["timestamp"].endswith("Z")
 
@@ -69,10 +70,12 @@ def test_t14_a_record_stays_one_line_without_terminal_escapes(lines) -> None:
     assert record["field"].endswith("characters cut)")
 
 
-def test_bound_fields_are_in_every_record_until_they_are_unbound(lines) -> None:
-    telemetry.bind(request_id="r-1")
-    telemetry.log.info("rpc.done")
-    telemetry.unbind("request_id")
+def test_bound_fields_are_in_every_record_of_their_context_and_no_other(lines) -> None:
+    def serve() -> None:
+        telemetry.bind(request_id="r-1")
+        telemetry.log.info("rpc.done")
+
+    contextvars.Context().run(serve)
     telemetry.log.info("rpc.done")
     first, second = lines()
     assert first["request_id"] == "r-1"

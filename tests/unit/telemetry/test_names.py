@@ -16,3 +16,9 @@ def test_the_prometheus_spelling_has_no_dots_and_the_unit_at_its_end() -> None:
     for metric in names.ALL:
         assert re.fullmatch(r"[a-z][a-z0-9_]*", metric.prometheus)
         assert metric.prometheus.endswith("_seconds") == (metric.unit == "s")
+
+
+def test_log_fields_are_spelled_apart() -> None:
+    spelled = list(names.LOG_FIELDS.values())
+    assert len(spelled) == len(set(spelled))
+    assert all("." in name for name in spelled)
