@@ -33,7 +33,7 @@ from interlaced.rpc.gateway import Gateway
 from interlaced.rpc.guard import Guard
 from interlaced.rpc.health import Health
 from interlaced.rpc.reflection import Reflection
-from interlaced.rpc.server import BindError, RpcServer, TlsFiles
+from interlaced.rpc.server import BindError, RpcServer, TlsFiles, spell_address
 from interlaced.rpc.settings import RpcSettings
 from interlaced.settings import Settings
 from interlaced.telemetry.log import learn_secrets, log
@@ -121,9 +121,10 @@ class App:
             raise
         self._watch = asyncio.create_task(self._watch_health())
         self._is_ready = True
-        host = settings.ingress.host
-        host = f"[{host}]" if ":" in host else host
-        addresses = Addresses(f"{host}:{port}", f"http://{settings.admin_host}:{admin_port}")
+        addresses = Addresses(
+            spell_address(settings.ingress.host, port),
+            f"http://{spell_address(settings.admin_host, admin_port)}",
+        )
         log.info("server.started", grpc=addresses.grpc, admin=addresses.admin, version=__version__)
         return addresses
 
@@ -151,7 +152,7 @@ class App:
 
     async def _start_admin(self) -> int:
         """Binds the admin listener; raises BindError."""
-        host, port = self._settings.admin_host, self._settings.admin_port
+        host, port = self._settings.admin_host.strip("[]"), self._settings.admin_port
         try:
             return await self._admin.start(host, port)
         except OSError as error:

@@ -10,7 +10,9 @@ from interlaced.core.secret import Secret
 from interlaced.settings import Ingress, Settings, SettingsError, is_loopback
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost", "unix:/run/s"]
+)
 def test_loopback_needs_nothing(host: str) -> None:
     assert is_loopback(host)
     Ingress(host=host).check()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +16,7 @@ from interlaced.rpc.guard import Guard
 from interlaced.rpc.noise import silence_poller
 from interlaced.rpc.settings import RpcSettings
 
-__all__ = ["BindError", "RpcServer", "TlsFiles", "server_options"]
+__all__ = ["BindError", "RpcServer", "TlsFiles", "server_options", "spell_address"]
 
 _LAST_GRACE = 1.0
 
@@ -33,13 +35,36 @@ class TlsFiles:
     client_ca: Path | None = None
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Reads the files and returns gRPC's credentials: TLS 1.2 or newer."""
-        ca = self.client_ca.read_bytes() if self.client_ca is not None else None
+        """Reads the files and returns gRPC's credentials: TLS 1.2 or newer. Raises BindError for
+        a file that cannot be read; what is in them shows only when the server binds."""
+        ca = None if self.client_ca is None else _read(self.client_ca)
         return grpc.ssl_server_credentials(
-            [(self.private_key.read_bytes(), self.certificate.read_bytes())],
+            [(_read(self.private_key), _read(self.certificate))],
             root_certificates=ca,
             require_client_auth=ca is not None,
         )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BindError(f"{path.name}: cannot be read") from error
+
+
+def spell_address(host: str, port: int) -> str:
+    """Returns host and port as gRPC and URLs spell them; `unix:PATH` has no port."""
+    if host.startswith("unix:"):
+        return host
+    bare = host.strip("[]")
+    return f"[{bare}]:{port}" if ":" in bare else f"{bare}:{port}"
+
+
+def _is_answered(path: str) -> bool:
+    """Whether somebody listens on a Unix socket; gRPC would take it away without a word."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        return probe.connect_ex(path) in (0, errno.EAGAIN)
 
 
 def server_options(settings: RpcSettings) -> list[tuple[str, int]]:
@@ -73,7 +98,8 @@ class RpcServer:
     """A gRPC server over ready services.
 
     `on_drain` is called first in a drain, in order: health turns, sessions end themselves. `tls`
-    None means plaintext; whether that is allowed is decided before. `port` 0 takes a free one.
+    None means plaintext; whether that is allowed is decided before. `port` 0 takes a free one;
+    `host` may be `unix:PATH`.
     """
 
     guard: Guard
@@ -91,18 +117,24 @@ class RpcServer:
         # No `maximum_concurrent_rpcs`: the pinned version lets far more through; the guard counts.
         server = grpc.aio.server(options=server_options(settings))
         server.add_generic_rpc_handlers((*self.services, self.guard.unknown_methods()))
-        address = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        address = spell_address(self.host, self.port)
+        if self.host.startswith("unix:") and _is_answered(self.host.removeprefix("unix:")):
+            raise BindError(f"cannot listen on {address}: another server does")
+        credentials = None if self.tls is None else self.tls.credentials()
         try:
-            if self.tls is None:
+            if credentials is None:
                 port = server.add_insecure_port(address)
             else:
-                port = server.add_secure_port(address, self.tls.credentials())
+                port = server.add_secure_port(address, credentials)
         except RuntimeError as error:
             # Let go of the server while the loop runs: its end needs one, and a traceback would
             # hold it until there is none.
             del server
             cause = error.with_traceback(None)
-            raise BindError(f"cannot listen on {address}: is the port taken?") from cause
+            doubt = (
+                "is the port taken" if credentials is None else "is it taken, or a PEM file wrong"
+            )
+            raise BindError(f"cannot listen on {address}: {doubt}?") from cause
         await server.start()
         self._server = server
         return port

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
 from rpc_bench import a_guard
 
-from interlaced.rpc.server import RpcServer, server_options
+from interlaced.rpc.server import BindError, RpcServer, TlsFiles, server_options, spell_address
 from interlaced.rpc.settings import RpcSettings
 
 
@@ -26,12 +31,46 @@ async def test_a_drain_tells_everybody_once() -> None:
     assert (told, guard.is_draining) == (["a", "b"], True)
 
 
-async def test_the_loopback_of_ipv6_is_an_address_too() -> None:
-    server = RpcServer(guard=a_guard(), services=(), host="::1")
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+async def test_the_loopback_of_ipv6_is_an_address_too(host: str) -> None:
+    server = RpcServer(guard=a_guard(), services=(), host=host)
     try:
         assert await server.start()
     finally:
         await server.stop(0.1)
+
+
+def test_addresses_are_spelled_as_everybody_reads_them() -> None:
+    assert spell_address("127.0.0.1", 7) == "127.0.0.1:7"
+    assert spell_address("::1", 7) == spell_address("[::1]", 7) == "[::1]:7"
+    assert spell_address("unix:/run/interlace.sock", 7) == "unix:/run/interlace.sock"
+
+
+async def test_p33_a_unix_socket_that_another_server_has_is_not_taken_away(tmp_path: Path) -> None:
+    host = f"unix:{tmp_path}/s"
+    server = RpcServer(guard=a_guard(), services=(), host=host)
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(host) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await channel.unary_unary("/s/Nothing")(b"", timeout=5)
+            assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        with pytest.raises(BindError, match="another server does"):
+            await RpcServer(guard=a_guard(), services=(), host=host).start()
+    finally:
+        await server.stop(0.1)
+    late = RpcServer(guard=a_guard(), services=(), host=host)
+    await late.start()
+    await late.stop(0.1)
+
+
+async def test_pem_files_that_are_none_end_it_in_our_words(tmp_path: Path) -> None:
+    pem = tmp_path / "server.pem"
+    with pytest.raises(BindError, match=r"^server\.pem: cannot be read$"):
+        await RpcServer(guard=a_guard(), services=(), tls=TlsFiles(pem, pem)).start()
+    pem.write_text("no certificate")
+    with pytest.raises(BindError, match="or a PEM file wrong"):
+        await RpcServer(guard=a_guard(), services=(), tls=TlsFiles(pem, pem)).start()
 
 
 def test_the_limits_are_in_the_options() -> None:
