@@ -44,7 +44,7 @@ from interlaced.core.ports import (
     Tools,
 )
 
-__all__ = ["MemoryConnector", "build"]
+__all__ = ["MemoryConnector", "MemoryFeed", "MemorySink", "build"]
 
 _FEED = Capability(
     durability=Durability.MEMORY, order=Order.TOTAL, ack=True, replay=True, delay=True

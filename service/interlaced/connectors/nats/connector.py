@@ -54,7 +54,7 @@ from interlaced.transport.nats_publish import Outgoing, SharedLink, publish_all
 from interlaced.transport.nats_pull import Puller
 from interlaced.transport.tls import TlsSettings, client_context
 
-__all__ = ["NatsConnector", "build"]
+__all__ = ["CoreFeed", "CoreSink", "NatsConnector", "NatsFeed", "StreamSink", "Upstream", "build"]
 
 _STREAM_FEED = Capability(
     durability=Durability.REPLICATED_LAZY, order=Order.TOTAL, ack=True, replay=True, delay=True

@@ -51,6 +51,7 @@ __all__ = [
     "streams_to_create",
     "to_headers",
     "to_letter_headers",
+    "to_publication_headers",
     "unknown",
     "unpack",
     "verdict",
@@ -435,11 +436,13 @@ def confirmation(answer: _Message | BaseException | None) -> Confirmation:
 
 
 def lost() -> Confirmation:
+    """Says that nobody knows what became of an event."""
     message = "the broker's confirmation did not come"
     return Confirmation(Failure(Reason.OUTCOME_UNKNOWN, message, reached=Reached.MAYBE))
 
 
 def unknown(results: Mapping[int, Confirmation]) -> list[int]:
+    """Returns the numbers of the events of which nobody knows what became."""
     return [
         number
         for number, one in results.items()
