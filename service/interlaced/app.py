@@ -27,6 +27,7 @@ from interlaced.manifest.problem import render
 from interlaced.resilience.admission import Admission
 from interlaced.rpc.callers import require_api_key
 from interlaced.rpc.catalog import Catalog, ConnectorState, FeedInfo
+from interlaced.rpc.descriptors import SERVICES
 from interlaced.rpc.feed import Feeds
 from interlaced.rpc.frames import encode_event
 from interlaced.rpc.gateway import Gateway
@@ -190,7 +191,7 @@ class App:
 
     async def _serve(self, generation: Generation, live: LiveConfiguration) -> None:
         """Swaps a generation in."""
-        self._dispatch.swap(live.routes(), live.sinks())
+        self._dispatch.swap(live.routes(), live.sinks(), generation.built)
         await self._hub.swap(generation.feeds())
         config_hash = generation.catalog.config_hash
         self._metrics.serving(__version__, config_hash, tuple(generation.built))
@@ -226,7 +227,7 @@ class App:
         health = Health(guard=guard, services=names)
         services = [gateway.service(), feeds.service(), catalog.service(), health.service()]
         if settings.has_reflection:
-            services += Reflection(guard=guard, services=names).services()
+            services += Reflection(guard=guard, services=SERVICES).services()
         server = RpcServer(
             guard=guard,
             services=services,

@@ -46,7 +46,7 @@ async def test_watch_of_an_unknown_name_stays_open_and_hears_when_it_is_known() 
         assert (await watch.read()).status == UNKNOWN
         rig.health.set_connectors({"shop": True})
         assert (await watch.read()).status == SERVING
-        rig.health.set_status("connector/shop", is_serving=False)
+        rig.health.set_connectors({"shop": False})
         assert (await watch.read()).status == NOT_SERVING
         rig.health.set_connectors({})
         assert (await watch.read()).status == UNKNOWN
@@ -58,7 +58,6 @@ async def test_shutdown_pins_everything_to_not_serving() -> None:
     async with serving() as rig:
         stub = health_pb2_grpc.HealthStub(rig.channel)
         rig.server.begin_drain()
-        rig.health.set_status("", is_serving=True)
         rig.health.set_connectors({"late": True})
         assert (await stub.Check(asking(""))).status == NOT_SERVING
         assert (await stub.Check(asking(GATEWAY))).status == NOT_SERVING

@@ -86,7 +86,8 @@ class AdminServer:
 @web.middleware
 async def _refuse_browsers(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuses what a web page sent."""
-    if "Origin" in request.headers or not _is_address(request.host):
+    # Not `request.host`: without the header, it would ask the name service and block the loop.
+    if "Origin" in request.headers or not _is_address(request.headers.get("Host", "")):
         return web.json_response({"error": "not for browsers"}, status=403)
     return await handler(request)
 
@@ -110,7 +111,7 @@ def _run(name: str, action: Action) -> Callable[[web.Request], Awaitable[web.Res
     async def handle(request: web.Request) -> web.Response:
         try:
             body = json.loads(await request.read() or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return web.json_response({"error": "the body is not JSON"}, status=400)
         if not isinstance(body, dict):
             return web.json_response({"error": "the body is not a JSON object"}, status=400)

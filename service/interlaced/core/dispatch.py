@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from interlaced.core.failure import Failure, Reason
 from interlaced.core.model import Call, Confirmation, Handler, Publication, Reply
@@ -28,11 +28,15 @@ class Dispatch:
         self,
         routes: Mapping[tuple[str, str], Handler[Call, Reply]],
         sinks: Mapping[str, Handler[Publication, Sequence[Confirmation]]],
+        connectors: Collection[str] = (),
     ) -> None:
-        """Serves these routes, by (connector, operation), and sinks, by `CONNECTOR.SINK`."""
+        """Serves these routes, by (connector, operation), and sinks, by `CONNECTOR.SINK`.
+
+        `connectors` names those that exist although they have neither.
+        """
         self._routes = dict(routes)
         self._sinks = dict(sinks)
-        names = {connector for connector, _ in routes}
+        names = {*connectors, *(connector for connector, _ in routes)}
         self._connectors = frozenset(names | {sink.partition(".")[0] for sink in sinks})
 
     async def call(self, call: Call) -> Reply:

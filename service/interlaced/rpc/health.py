@@ -64,13 +64,6 @@ class Health:
         }
         return guard.service(SERVICE, handlers)
 
-    def set_status(self, name: str, is_serving: bool) -> None:
-        """Sets the status of a service or of `connector/NAME`; ignored during shutdown."""
-        if self._is_shutting_down or self._statuses.get(name) is is_serving:
-            return
-        self._statuses[name] = is_serving
-        self._notify()
-
     def set_connectors(self, serving: Mapping[str, bool]) -> None:
         """Sets the status of all connectors, by name; those that are not named are forgotten."""
         if self._is_shutting_down:

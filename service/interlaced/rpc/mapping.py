@@ -39,7 +39,6 @@ __all__ = [
     "read_call",
     "read_policy",
     "read_seconds",
-    "source_of",
 ]
 
 SOURCES: Mapping[ReplySource, outcome_pb2.ReplySource.ValueType] = {
@@ -271,11 +270,6 @@ def effort_message(
     if with_ledger and effort.ledger is not None:
         message.ledger.extend(_step(step) for step in effort.ledger)
     return message
-
-
-def source_of(value: int) -> ReplySource | None:
-    """Reads where a reply came from; None where that is not known."""
-    return next((source for source, number in SOURCES.items() if number == value), None)
 
 
 def _step(step: Step) -> outcome_pb2.AttemptRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 import aiohttp
@@ -51,6 +52,36 @@ async def test_metrics_health_and_status_are_there(admin) -> None:
             assert (answer.status, await answer.text()) == (200, text)
     async with session.get("/status") as answer:
         assert await answer.json() == {"version": "1"}
+
+
+@pytest.mark.parametrize("body", [b"{", b"[" * 50_000, b"\xff", b"[]", b"null", b"1"])
+async def test_a_body_that_is_no_json_object_is_a_bad_request(admin, body: bytes) -> None:
+    session, _ = admin
+    async with session.post("/echo", data=body) as answer:
+        assert answer.status == 400
+        assert "JSON" in (await answer.json())["error"]
+
+
+async def test_a_body_over_64_kib_is_refused(admin) -> None:
+    session, _ = admin
+    async with session.post("/echo", data=b" " * 70_000) as answer:
+        assert answer.status == 413
+    async with session.get("/healthz") as answer:
+        assert answer.status == 200
+
+
+async def test_a_request_without_a_host_is_refused_without_a_look_up(admin, monkeypatch) -> None:
+    def look_up() -> str:
+        raise AssertionError("the name service was asked")
+
+    monkeypatch.setattr("socket.getfqdn", look_up)
+    session, _ = admin
+    url = session._base_url
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.0 403")
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_readyz_turns_red_while_healthz_stays_green(admin) -> None:

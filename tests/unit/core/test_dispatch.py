@@ -45,6 +45,8 @@ async def test_it_tells_an_unknown_connector_from_an_unknown_operation() -> None
     assert await reason_of(dispatch, "bus", "Put") is Reason.UNKNOWN_OPERATION
     assert await reason_of(dispatch, "nobody", "Get") is Reason.UNKNOWN_CONNECTOR
     assert (await dispatch.call(a_call("shop", "Get"))).payload.data == b"hello"
+    dispatch.swap({}, {}, ["ticker"])
+    assert await reason_of(dispatch, "ticker", "Get") is Reason.UNKNOWN_OPERATION
 
 
 async def test_failures_learn_the_operation_and_the_attempts_and_keep_their_cause() -> None:

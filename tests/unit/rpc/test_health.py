@@ -34,5 +34,5 @@ async def test_connectors_that_are_gone_are_forgotten() -> None:
 async def test_shutdown_is_for_good() -> None:
     health = Health(guard=a_guard(), services=["s"])
     health.enter_graceful_shutdown()
-    health.set_status("s", is_serving=True)
+    health.set_connectors({"late": True})
     assert await check(health, "s") == 2
