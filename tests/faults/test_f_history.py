@@ -18,6 +18,7 @@ from fault_rig import Usage, eventually
 from history import History
 
 from interlace import Bookmark, Client, Overflow, SlowConsumer, Start
+from interlace.streams import ReadStream
 from interlace.v1 import feed_service_pb2 as pb
 from interlaced.testing.fault_proxy import FaultProxy, Faults
 
@@ -182,7 +183,9 @@ async def test_a_stalled_subscriber_costs_bounded_memory_and_nobody_else(tmp_pat
         assert all(each.names == ["a0", *names] for each in listeners)
         # 1.5 MB were sent; the topic, the ring and each of the listeners here hold them.
         assert resident() - before < 22 * 2 * MIB + 64 * MIB
-        error, seen = await drain(it, stalled)
+        hub = it.service.app._hub
+        await eventually(lambda: hub.states()["orders.Orders"].subscribers == 20)
+        error, seen = await drain(stalled)
         assert isinstance(error, SlowConsumer)
         assert error.cursor
         missing = Listener()
@@ -197,10 +200,8 @@ async def test_a_stalled_subscriber_costs_bounded_memory_and_nobody_else(tmp_pat
         assert base.tasks >= Usage.now().tasks
 
 
-async def drain(it: Broker, stalled: Any) -> tuple[Exception, list[str]]:
+async def drain(stalled: Any) -> tuple[Exception, list[str]]:
     """Reads what was under way, up to the error."""
-    from interlace.streams import ReadStream
-
     seen: list[str] = []
     stream: ReadStream[pb.SubscribeResponse] = ReadStream(stalled)
     try:
