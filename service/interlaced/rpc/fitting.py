@@ -13,14 +13,12 @@ _AROUND = 4096
 
 
 def check_reply(size: int, limit: int, call: Call) -> None:
-    """Raises TOO_LARGE for a reply of more than `limit` bytes. It says that the upstream was
-    reached: whoever reads it must not think that nothing was done."""
+    """Raises TOO_LARGE for a reply of more than `limit` bytes."""
     try:
-        check_size(size, limit, "the reply")
+        check_size(size, limit, "the reply", reached=Reached.REPLIED)
     except Failure as failure:
         raise failure.but(
             operation=f"{call.connector}.{call.operation}",
-            reached=Reached.REPLIED,
             attempts=str(call.effort.attempts),
         ) from None
 

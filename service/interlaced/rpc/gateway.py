@@ -10,8 +10,8 @@ from google.protobuf.message import Message
 from interlace.v1 import gateway_service_pb2 as pb
 from interlaced.core.branches import Plan
 from interlaced.core.dispatch import Dispatch
-from interlaced.core.failure import Reason
-from interlaced.core.fanout import Decision, Extract, FanOut
+from interlaced.core.failure import Failure, Reached, Reason
+from interlaced.core.fanout import Decision, Extract, FanOut, Outcome
 from interlaced.core.model import Call
 from interlaced.core.ports import Clock
 from interlaced.rpc.extract import extract as extract_json
@@ -133,6 +133,12 @@ class Gateway:
         )
 
 
+def _has_reached(outcome: Outcome) -> bool:
+    """Whether the branch's upstream can have acted."""
+    result = outcome.result
+    return not isinstance(result, Failure) or result.reached is not Reached.NOT_SENT
+
+
 def _check_met(fan_out: FanOut) -> None:
     """Raises Failure POLICY_NOT_MET with the ledger, unless the policy was met."""
     decision = fan_out.decision or Decision.NOT_MET
@@ -140,7 +146,12 @@ def _check_met(fan_out: FanOut) -> None:
         return
     by = "deadline" if decision is Decision.OUT_OF_TIME else "outcomes"
     failure = StatusFailure(
-        Reason.POLICY_NOT_MET, "too few branches succeeded for the policy", decided_by=by
+        Reason.POLICY_NOT_MET,
+        "too few branches succeeded for the policy",
+        # Each branch has its own truth in the ledger; together they may have done something.
+        reached=Reached.MAYBE if any(map(_has_reached, fan_out.outcomes)) else Reached.NOT_SENT,
+        decided_by=by,
+        attempts=str(sum(outcome.effort.attempts for outcome in fan_out.outcomes)),
     )
     details: list[Message] = [ledger_message(fan_out.outcomes, decision, is_cut=True)]
     failure.details = tuple(details)

@@ -140,7 +140,7 @@ class Guard:
         async def handle(raw: bytes, context: Context) -> bytes:
             async def work(scope: Scope[RequestT]) -> bytes:
                 reply = await fn(parse(request_class, raw, limit), scope)
-                check_size(len(reply), limit, "the response")
+                check_size(len(reply), limit, "the response", reached=Reached.REPLIED)
                 return reply
 
             return await self._serve(method, context, work, door=door)

@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
-from interlaced.core.failure import Failure, FieldViolation, Reason
+from interlaced.core.failure import Failure, FieldViolation, Reached, Reason
 from interlaced.core.units import format_size
 
 __all__ = ["Context", "Scope", "check_size", "parse"]
@@ -90,7 +90,7 @@ class Scope(Generic[RequestT]):
 
         Raises Failure TOO_LARGE for one over the limit, and CancelledError when the caller left.
         """
-        check_size(len(message), self._limit, "the response")
+        check_size(len(message), self._limit, "the response", reached=Reached.REPLIED)
         try:
             await self.context.write(message)
         except grpc.aio.BaseError as error:
@@ -125,12 +125,14 @@ def parse(request_class: type[RequestT], raw: bytes, limit: int) -> RequestT:
         ) from error
 
 
-def check_size(size: int, limit: int, what: str) -> None:
-    """Raises Failure TOO_LARGE, with both numbers, for more than `limit` bytes."""
+def check_size(size: int, limit: int, what: str, *, reached: Reached = Reached.NOT_SENT) -> None:
+    """Raises Failure TOO_LARGE, with both numbers, for more than `limit` bytes. Say how far its
+    cause got: for an answer, whoever reads it must not think that nothing was done."""
     if size > limit:
         raise Failure(
             Reason.TOO_LARGE,
             f"{what} has {size} bytes; the limit is {limit} bytes ({format_size(limit)})",
+            reached=reached,
             size=str(size),
             limit=str(limit),
         )

@@ -9,7 +9,7 @@ from interlace.v1 import gateway_service_pb2 as pb
 from interlace.v1 import outcome_pb2
 from interlaced.core.clock import LoopClock
 from interlaced.core.dispatch import Dispatch
-from interlaced.core.failure import Failure, Reason
+from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.model import Call, Payload, Reply, Step
 from interlaced.rpc.gateway import Gateway
 from interlaced.rpc.guard import StatusFailure
@@ -64,9 +64,18 @@ async def test_a_policy_that_is_not_met_carries_its_ledger() -> None:
     with pytest.raises(StatusFailure) as caught:
         await a_gateway().fan_out(pb.FanOutRequest(branches=[a_leg("Get"), a_leg("Fail")]), scope)
     assert caught.value.reason is Reason.POLICY_NOT_MET
+    assert (caught.value.reached, caught.value.context["attempts"]) == (Reached.MAYBE, "4")
     (ledger,) = caught.value.details
     assert isinstance(ledger, pb.FanOutLedger)
     assert [entry.reason for entry in ledger.entries] == ["", "UPSTREAM_FAILED"]
+
+
+async def test_a_policy_that_is_not_met_with_nothing_sent_says_so() -> None:
+    scope, _ = a_scope()
+    request = pb.FanOutRequest(branches=[a_leg("Nothing"), a_leg("Nowhere")])
+    with pytest.raises(StatusFailure) as caught:
+        await a_gateway().fan_out(request, scope)
+    assert (caught.value.reached, caught.value.context["attempts"]) == (Reached.NOT_SENT, "0")
 
 
 async def test_a_streams_last_frame_is_the_ledger() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from hypothesis import given
 from hypothesis import strategies as st
 from rpc_bench import a_guard, a_scope
@@ -42,6 +44,21 @@ async def test_every_call_is_answered_once_and_limits_come_first() -> None:
     }
     assert len(replies) == 3
     assert len(sessions) == 0
+
+
+async def test_a_message_full_of_cancels_of_nothing_leaves_others_their_turn() -> None:
+    request = pb.SessionRequest(
+        items=[pb.SessionItem(id=number, cancel=pb.SessionCancel()) for number in range(25_600)]
+    )
+    sessions = Sessions(a_guard(), Dispatch(), LoopClock())
+    scope, context = a_scope(pb.SessionRequest, [request.SerializeToString()])
+    serving = asyncio.ensure_future(sessions.serve(scope))
+    turns = 0
+    while not serving.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns > 100
+    assert len(context.written) == 1
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5))
