@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from interlaced.connectors.registry import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
