@@ -76,8 +76,12 @@ def _read_float(text: str) -> float:
     number = float(text)
     if len(text) <= _SAFE_DIGITS and "e" not in text and "E" not in text:
         return number  # 15 digits always come back as they went in
+    if text == repr(number):
+        return number  # as most printers of doubles write it
     digits = text.lower().partition("e")[0].lstrip("-").replace(".", "").strip("0")
-    if math.isinf(number) or (number == 0.0 and digits):
+    if not digits:
+        return number  # a zero, whose exponent may be beyond what Decimal can hold
+    if math.isinf(number) or number == 0.0:
         raise CodecError("a number is beyond the range of a double")
     # Printers of doubles write the fewest digits that name one, or up to 17.
     printed = f"{number:.{max(1, min(len(digits), _PRINTED_DIGITS))}g}"

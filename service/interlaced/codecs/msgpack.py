@@ -16,7 +16,7 @@ def decode(data: bytes) -> Value:
 
     CodecError for anything else, and for extension types, keys that are no text, a key
     twice in one map, and text that is not UTF-8. A timestamp is read as the library's own object,
-    which no codec of ours writes.
+    which MessagePack alone can hold.
     """
     try:
         value: Value = msgpack.unpackb(

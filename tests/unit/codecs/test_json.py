@@ -111,3 +111,9 @@ def test_a_number_as_a_printer_of_doubles_writes_it_is_read(text: str) -> None:
 def test_every_double_is_read_however_many_of_its_digits_were_printed(number: float) -> None:
     assert json.decode(f"[{number!r}]".encode()) == [number]
     assert json.decode(f"[{number:.16e}]".encode()) == [number]
+
+
+@pytest.mark.parametrize("text", ["0e99999999999999999999", "-0.0e-99999999999999999999", "0E+9"])
+def test_a_zero_is_zero_whatever_its_exponent(text: str) -> None:
+    """An exponent beyond what Decimal holds is no error of ours."""
+    assert json.decode(text.encode()) == 0.0
