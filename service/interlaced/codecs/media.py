@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from interlaced.codecs import json, msgpack
 from interlaced.codecs.codec import Codec
 
-__all__ = ["JSON", "MSGPACK", "accepts", "bare", "charset", "codec_for", "preferred", "transcode"]
+__all__ = [
+    "JSON",
+    "MSGPACK",
+    "accepts",
+    "bare",
+    "charset",
+    "codec_for",
+    "is_range",
+    "is_type",
+    "preferred",
+    "transcode",
+]
 
 JSON = "application/json"
 MSGPACK = "application/msgpack"
+_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
 _MSGPACK_NAMES = frozenset((MSGPACK, "application/x-msgpack", "application/vnd.msgpack"))
 
 
 def bare(media_type: str) -> str:
     """Returns the type without its parameters, in lower case."""
     return media_type.partition(";")[0].strip().lower()
+
+
+def is_range(media_type: str) -> bool:
+    """Whether the text is a pattern such as `image/*` or `*/*`."""
+    return bare(media_type).endswith("/*")
+
+
+def is_type(media_type: str) -> bool:
+    """Whether the text is `TYPE/SUBTYPE`, perhaps with parameters, and no pattern."""
+    return _TYPE.fullmatch(bare(media_type)) is not None
 
 
 def charset(media_type: str) -> str:

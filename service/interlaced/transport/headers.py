@@ -7,9 +7,9 @@ import re
 __all__ = ["check_header", "is_name", "is_value"]
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
-# Horizontal tab, and what is printable in Latin-1: a letter beyond it would become another byte on
-# the wire (U+010A ends in a line feed), DEL and the C1 controls are nobody's text.
-_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+# Horizontal tab, and what is printable in ASCII: how any other letter is written differs from one
+# library to the next (aiohttp writes UTF-8, servers read Latin-1; U+010A may end up a line feed).
+_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 _FRAMING = frozenset(
     (
@@ -37,7 +37,7 @@ def is_name(name: str) -> bool:
 
 
 def is_value(value: str) -> bool:
-    """Whether the text can be the value of a header: one line of printable Latin-1 that neither
+    """Whether the text can be the value of a header: one line of printable ASCII that neither
     begins nor ends with a blank."""
     return _VALUE.fullmatch(value) is not None and value == value.strip(" \t")
 

@@ -14,6 +14,8 @@ from interlaced.codecs.media import (
     bare,
     charset,
     codec_for,
+    is_range,
+    is_type,
     preferred,
     transcode,
 )
@@ -54,6 +56,8 @@ def test_a_codec_is_found_by_any_name_of_its_type(media_type: str, codec: object
         (("text/csv", MSGPACK, JSON), JSON, JSON),
         (("text/csv", "application/x-msgpack"), JSON, "application/x-msgpack"),
         (("text/csv",), JSON, None),
+        (("application/json; q=0.1", "application/msgpack; q=1"), JSON, JSON),
+        (("",), JSON, None),
         ((JSON,), "text/html", None),
         ((JSON,), MSGPACK, JSON),
     ],
@@ -87,3 +91,14 @@ def test_what_would_lose_something_is_an_error(text: bytes) -> None:
 def test_without_a_codec_there_is_no_transcoding() -> None:
     with pytest.raises(ValueError, match="no codec"):
         transcode(b"", "text/html", JSON)
+
+
+def test_a_type_is_told_from_a_pattern_and_from_junk() -> None:
+    for text in (JSON, "application/x-protobuf; message=a.B", "Image/PNG", "a/b+c"):
+        assert is_type(text)
+        assert not is_range(text)
+    for text in ("*/*", "image/*", "image/*; q=1"):
+        assert is_range(text)
+        assert not is_type(text)
+    for text in ("", "json", "a/b/c", "/a", "a/", "a b/c", "caf\xe9/x"):
+        assert not is_type(text)

@@ -134,8 +134,10 @@ def compile_rules(errors: Mapping[int, ErrorRule | list[ErrorRule]]) -> Judge:
         return failure_of
 
     def judge(response: HttpResponse, wall: float) -> Failure | None:
-        for rule in table.get(response.status, ()):
-            if not rule.when or rule.applies(_value(response.body)):
+        rules = table.get(response.status, ())
+        value = _value(response.body) if any(rule.when for rule in rules) else None
+        for rule in rules:
+            if rule.applies(value):
                 return rule.failure(response, wall)
         return failure_of(response, wall)
 

@@ -21,6 +21,8 @@ from interlaced.codecs.media import (
     bare,
     charset,
     codec_for,
+    is_range,
+    is_type,
     preferred,
     transcode,
 )
@@ -111,7 +113,7 @@ def _compile_build(
     headers = _compile_headers(operation, known)
     known.close()
     bind, produces = known.bind, operation.produces
-    is_open = bare(produces) == _ANY
+    is_open = is_range(produces)
 
     def build(call: Call) -> Wire:
         arguments = bind(call)
@@ -137,6 +139,9 @@ def _compile_path(prefix: str, path: str, known: Parameters) -> Callable[[Argume
         known.use(name, is_required=True, can_be_list=False)
     if not names:
         return lambda _: literals[0]
+    is_mixed = any(
+        _PLACE.search(segment) and not _PLACE.fullmatch(segment) for segment in path.split("/")
+    )
 
     def build(arguments: Arguments) -> str:
         parts = [literals[0]]
@@ -146,7 +151,11 @@ def _compile_path(prefix: str, path: str, known: Parameters) -> Callable[[Argume
             except ValueError as error:
                 refuse(FieldViolation(field_of(name), str(error)))
             parts.append(literal)
-        return "".join(parts)
+        target = "".join(parts)
+        # Each value is harmless alone; two in one segment may not be.
+        if is_mixed and not is_literal_path(target):
+            refuse(FieldViolation("parameters", "must not have dot segments together"))
+        return target
 
     return build
 
@@ -198,7 +207,7 @@ def _compile_headers(
 def _header_value(text: str, place: str) -> str:
     """Lets a text into a header only if it stays one line of the same letters there."""
     if len(text) > _LONGEST_HEADER or not is_value(text):
-        refuse(FieldViolation(place, "must be one line of printable Latin-1 text"))
+        refuse(FieldViolation(place, "must be one line of printable ASCII text"))
     return text
 
 
@@ -273,12 +282,15 @@ def _compile_form(operation: OperationConfig, known: Parameters) -> _Body:
 def _compile_payload(consumes: str) -> _Body:
     """The caller's own bytes, as they are where their type is what the upstream consumes."""
     check_header("content-type", consumes)
+    usual = JSON if bare(consumes) == _ANY else "" if is_range(consumes) else consumes
 
     def build(call: Call, headers: _Headers) -> bytes:
         payload = call.payload
         if payload is None:
             refuse(FieldViolation("payload", "is missing"))
-        media_type = payload.media_type or (JSON if bare(consumes) == _ANY else consumes)
+        media_type = payload.media_type or usual
+        if not is_type(media_type):
+            refuse(FieldViolation("payload.media_type", "must be a TYPE/SUBTYPE"))
         target = preferred((consumes,), media_type)
         if target is None:
             raise _unacceptable(Reached.NOT_SENT, "payload.media_type")
@@ -369,6 +381,8 @@ def _compile_reply(operation: OperationConfig) -> Callable[[Value], Value] | Non
 
 def _check_type(response: HttpResponse, source: str, produces: str) -> None:
     """Refuses an answer of another type than the one declared: a login page, an empty body."""
+    if not is_value(source):
+        raise _malformed(response, "content-type")  # it could not be handed on as text
     if bare(produces) == _ANY:
         return
     if not accepts((produces,), source):

@@ -74,6 +74,7 @@ def test_the_first_rule_whose_body_fits_wins() -> None:
         (b'{"error": {"code": 7}, "ok": 0}', Reason.UPSTREAM_CREDENTIALS_REJECTED),
         (b'{"error": {"code": true}, "ok": false}', Reason.UPSTREAM_CREDENTIALS_REJECTED),
         (b"<html>", Reason.UPSTREAM_CREDENTIALS_REJECTED),
+        (b'{"error": {"code": 0e99999999999999999999}}', Reason.UPSTREAM_CREDENTIALS_REJECTED),
     ):
         failure = judge(rules, 403, body)
         assert failure is not None

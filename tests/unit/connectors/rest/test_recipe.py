@@ -178,6 +178,17 @@ class TestRequests:
         """T10."""
         assert fields(refuse({"get": "/a/{x}/b"}, x=value)) == ["parameters[x]"]
 
+    @pytest.mark.parametrize(
+        ("path", "first", "second"),
+        [("/{a}{b}", "a/%2", "e"), ("/{a}{b}", "a/%", "2e"), ("/{a}2e{b}", "a/%", "/x")],
+    )
+    def test_no_path_is_traversed_by_two_values_in_one_segment(
+        self, path: str, first: str, second: str
+    ) -> None:
+        """T10: each of them is harmless alone, and a server that decodes twice finds dots."""
+        assert fields(refuse({"get": path}, a=first, b=second)) == ["parameters"]
+        assert build({"get": path}, a="x", b="y").target.startswith("/v2/x")
+
     @given(st.text(), st.text())
     def test_the_target_always_has_the_declared_prefix(self, first: str, second: str) -> None:
         """T10: whatever the values, it is this path with these two segments."""
@@ -247,7 +258,18 @@ class TestBodies:
         operation = {"put": "/a", "body": "$payload", "consumes": "*/*"}
         wire = build(operation, Payload("image/png", b"\x89PNG"))
         assert (wire.body, list(wire.headers)) == (b"\x89PNG", [("Content-Type", "image/png")])
-        assert fields(refuse(operation, Payload("a/b\r\nX: y", b""))) == ["payload.media_type"]
+        for media_type in ("a/b\r\nX: y", "a/b; x=\xe9", "*/*", "image/*", "junk"):
+            assert fields(refuse(operation, Payload(media_type, b""))) == ["payload.media_type"]
+        assert ("Content-Type", JSON) in build(operation, Payload("", b"{}")).headers
+
+    def test_a_payload_without_a_type_has_the_one_that_is_consumed(self) -> None:
+        """A pattern is none: nobody would know what the bytes are."""
+        operation = {"post": "/a", "body": "$payload", "consumes": "image/png"}
+        assert ("Content-Type", "image/png") in build(operation, Payload("", b"x")).headers
+        wrong = refuse({**operation, "consumes": "image/*"}, Payload("", b"x"))
+        assert fields(wrong) == ["payload.media_type"]
+        allowed = build({**operation, "consumes": "image/*"}, Payload("image/gif", b"x"))
+        assert ("Content-Type", "image/gif") in allowed.headers
 
     @pytest.mark.parametrize("body", ["$payload", {"x": "$payload.a"}])
     def test_payloads_that_cannot_be_sent(self, body: Any) -> None:
@@ -334,6 +356,8 @@ class TestAnswers:
                 recipe(operation).build(make_call("Op", accept=("text/csv",)))
             assert caught.value.reason is Reason.UNACCEPTABLE_MEDIA_TYPE
             assert fields(caught.value) == ["accept"]
+        for produces, accept in (("image/*", "image/png"), ("application/*", JSON)):
+            recipe({"get": "/a", "produces": produces}).build(make_call("Op", accept=(accept,)))
         any_type = {"get": "/a", "produces": "*/*"}
         recipe(any_type).build(make_call("Op", accept=("text/csv",)))
         failure = unreadable(any_type, b"x", media_type="text/html", accept=("text/csv",))
@@ -369,6 +393,12 @@ class TestAnswers:
             ("text/html", b"<html>login</html>", "content-type"),
             ("", b"{}", "content-type"),
             ("application/jsonp", b"f({})", "content-type"),
+            ("application/json; x=\udcff", b"{}", "content-type"),
+            ("application/json, application/json", b"{}", "content-type"),
+            (JSON, "{}".encode("utf-16"), "body"),
+            (JSON, "{}".encode("utf-16-le"), "body"),
+            (JSON, "{}".encode("utf-16-be"), "body"),
+            ("application/json; charset=utf-16", "{}".encode("utf-16"), "charset"),
             (JSON, b"<html>login</html>", "body"),
             (JSON, b"", "body"),
             (JSON, b"\xef\xbb\xbf{}", "body"),
@@ -410,3 +440,20 @@ class TestAnswers:
         operation = {"get": "/a", "produces": "*/*"}
         assert read(operation, b"", media_type="").payload == Payload("", b"")
         assert read(operation, b"<html>", media_type="text/html").payload.data == b"<html>"
+        failure = unreadable(operation, b"x", media_type="text/x; a=\udcff")
+        assert (failure.reason, failure.context["place"]) == (
+            Reason.UPSTREAM_MALFORMED,
+            "content-type",
+        )
+
+    @pytest.mark.parametrize("produces", [JSON, "*/*"])
+    def test_a_number_at_the_edge_of_what_can_be_read_is_no_bug_of_ours(
+        self, produces: str
+    ) -> None:
+        """F13: an exponent of twenty digits."""
+        operation = {"get": "/a", "produces": produces, "check": True}
+        body = b'{"a": 0e99999999999999999999}'
+        assert read(operation, body).payload.data == body
+        assert unreadable(operation, b"[1e99999999999999999999]").reason is (
+            Reason.UPSTREAM_MALFORMED
+        )
