@@ -14,6 +14,7 @@ ACCEPT_ENCODING = "gzip, deflate"
 """What `body_for` can decode."""
 
 _STEP = 64 * 1024
+_SLICE = 16 * 1024  # zlib copies what it leaves over, so that large pieces would cost their square
 _RATIO = 100
 _RATIO_FROM = 1024 * 1024
 
@@ -62,9 +63,13 @@ class _Zipped:
 
     def feed(self, piece: bytes) -> None:
         self._received += len(piece)
+        if self._received > 2 * self._limit + _STEP:
+            raise too_large(self._limit)  # no coding makes a body so long: empty members do
         try:
-            while piece:
-                piece = self._step(piece)
+            for start in range(0, len(piece), _SLICE):
+                left = piece[start : start + _SLICE]
+                while left:
+                    left = self._step(left)
         except zlib.error as error:
             raise Failure(
                 Reason.UPSTREAM_MALFORMED, "The body is not in the coding that it declares."

@@ -18,7 +18,7 @@ from ipaddress import (
 from interlaced.core.failure import Failure, Reason
 from interlaced.core.ports import Resolve
 
-__all__ = ["EgressGuard", "resolve", "resolver_of"]
+__all__ = ["EgressGuard", "is_host_name", "resolve", "resolver_of"]
 
 _Address = IPv4Address | IPv6Address
 _Network = IPv4Network | IPv6Network
@@ -86,7 +86,7 @@ class EgressGuard:
         try:
             (self._networks if "/" in text else self._exact).append(ip_network(text))
         except ValueError:
-            if not _HOST.fullmatch(text):
+            if not is_host_name(text):
                 raise ValueError(
                     "an allowance is an exact host name, an address or a CIDR"
                 ) from None
@@ -117,6 +117,11 @@ class EgressGuard:
             or _is_inside(number, self._exact)
             or _is_public(target)
         )
+
+
+def is_host_name(text: str) -> bool:
+    """Whether the text can be looked up: labels of letters, digits, `-` and `_`, none too long."""
+    return _HOST.fullmatch(text) is not None
 
 
 def _host_name(text: str) -> str:

@@ -21,7 +21,7 @@ from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.model import Effort
 from interlaced.core.ports import Clock, Resolve
 from interlaced.transport.decoding import ACCEPT_ENCODING, body_for, too_large
-from interlaced.transport.egress import EgressGuard, resolve, resolver_of
+from interlaced.transport.egress import EgressGuard, is_host_name, resolve, resolver_of
 from interlaced.transport.headers import check_header, is_name
 from interlaced.transport.http import HttpRequest, HttpResponse, HttpSettings, Prepared
 from interlaced.transport.http_errors import EgressRefusedError, harmless, is_settled, translate
@@ -143,12 +143,14 @@ class AiohttpTransport:
 
     def __init__(self, settings: HttpSettings, clock: Clock, *, lookup: Resolve = resolve) -> None:
         origin = URL(settings.origin)
-        if origin.scheme not in {"http", "https"} or not origin.host or origin != origin.origin():
+        host = origin.raw_host or ""
+        is_whole = origin.scheme in {"http", "https"} and (":" in host or is_host_name(host))
+        if not is_whole or origin != origin.origin():
             raise ValueError("the origin is http://HOST[:PORT] or https://HOST[:PORT]")
         self._settings = settings
         self._clock = clock
         self._origin = str(origin).rstrip("/")
-        self._host = origin.host
+        self._host = host
         self._guard = EgressGuard(settings.allow)
         self._lookup = resolver_of(self._guard, lookup)
         self._tls = client_context(settings.tls) if origin.scheme == "https" else False
@@ -211,9 +213,10 @@ class AiohttpTransport:
         limit = self._settings.max_body
         try:
             _check_strictly(response)
-            if response.method != "HEAD" and (response.content_length or 0) > limit:
+            coding = ", ".join(response.headers.getall("Content-Encoding", ()))
+            body = body_for(coding, limit)
+            if not coding and response.method != "HEAD" and (response.content_length or 0) > limit:
                 raise too_large(limit)
-            body = body_for(response.headers.get("Content-Encoding", ""), limit)
             async for piece in response.content.iter_any():
                 body.feed(piece)
             return body.finish()

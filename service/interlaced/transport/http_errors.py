@@ -96,10 +96,21 @@ def _short(_: BaseException, reached: Reached) -> Failure:
     return Failure(Reason.UPSTREAM_TRUNCATED, message, reached=reached)
 
 
+def _limit_of(error: BaseException) -> str:
+    """Returns which limit of aiohttp's parser was met, or empty for none."""
+    if isinstance(error, http_exceptions.LineTooLong):
+        return "8190B"
+    # It has no class of its own.
+    is_many = isinstance(error, http_exceptions.BadHttpMessage) and "Too many" in error.message
+    return "128 headers" if is_many else ""
+
+
 def _nonsense(error: BaseException, reached: Reached) -> Failure:
-    if any(isinstance(cause, http_exceptions.LineTooLong) for cause in _causes(error)):
-        message = "The upstream's headers are over their size limit."
-        return Failure(Reason.TOO_LARGE, message, reached=reached, limit="8190B")
+    for cause in _causes(error):
+        limit = _limit_of(cause)
+        if limit:
+            message = "The upstream's headers are over their size limit."
+            return Failure(Reason.TOO_LARGE, message, reached=reached, limit=limit)
     message = "The upstream's answer is not HTTP/1.1."
     return Failure(Reason.UPSTREAM_MALFORMED, message, reached=reached)
 
@@ -136,8 +147,11 @@ def harmless(error: BaseException) -> BaseException:
     """Returns what may stand as the cause of a failure, and so in a log.
 
     aiohttp's ClientResponseError prints the whole address with its query, and holds every header
-    that was sent, credentials included; what it was raised from says the same without them.
+    that was sent, credentials included; what it was raised from says the same without them. So
+    does InvalidURL with the address.
     """
     if isinstance(error, aiohttp.ClientResponseError):
         return error.__cause__ or http_exceptions.HttpProcessingError(message="not HTTP")
+    if isinstance(error, aiohttp.InvalidURL):
+        return ValueError("not an address to connect to")
     return error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import tracemalloc
 import zlib
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -105,3 +106,23 @@ def test_bytes_in_no_coding_are_malformed() -> None:
 
 def test_no_bytes_are_no_body() -> None:
     assert body_for("gzip", MIB).finish() == b""
+
+
+def test_a_stream_that_never_decodes_to_anything_ends_by_its_size() -> None:
+    """T5, T28: empty members and empty blocks could go on for as long as anyone sends them."""
+    head, block = gzip.compress(b"")[:10], b"\0\0\0\xff\xff"
+    for first, flood in ((b"", gzip.compress(b"") * 100), (head, block * 400)):
+        body = body_for("gzip", 1000)
+        body.feed(first)
+        with pytest.raises(Failure) as caught:
+            for _ in range(1000):
+                body.feed(flood)
+        assert caught.value.reason is Reason.TOO_LARGE
+
+
+def test_a_body_that_cannot_be_compressed_may_be_as_long_as_its_limit() -> None:
+    data = Random(7).randbytes(MIB)
+    for code in ("gzip", "deflate"):
+        wire = CODERS[code](data)
+        assert len(wire) > MIB
+        assert decode(code, wire, MIB, step=65536) == data

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import socket
 import ssl
 import threading
 import warnings
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 from certificates import Authority
@@ -21,6 +24,7 @@ from interlaced.core.failure import Disposition, Failure, Kind, Reached, Reason
 from interlaced.core.model import Effort
 from interlaced.core.ports import Resolve
 from interlaced.testing.clock import VirtualClock
+from interlaced.testing.transport_suite import TransportSuite
 from interlaced.transport.egress import resolve
 from interlaced.transport.http import HttpRequest, HttpResponse, HttpSettings
 from interlaced.transport.http_aiohttp import AiohttpTransport
@@ -160,6 +164,16 @@ async def test_an_allowed_host_name_reaches_its_private_address() -> None:
         assert server.requests[0].headers("host") == [f"shop.internal:{server.port}"]
 
 
+async def test_an_allowed_name_of_other_letters_reaches_its_private_address() -> None:
+    """The allowance is written as the name is looked up."""
+    for host in ("b\xfccher.internal", "xn--bcher-kva.internal"):
+        async with RawServer() as server:
+            allow = ("xn--bcher-kva.internal",)
+            origin = f"http://{host}:{server.port}"
+            async with wire(origin, names("127.0.0.1"), allow=allow) as transport:
+                assert (await send(transport)).status == 200
+
+
 async def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
@@ -169,7 +183,18 @@ async def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    "origin", ["ftp://a", "http://", "http://a/b", "http://a?b", "http://u:p@a", "a", "http://a#b"]
+    "origin",
+    [
+        "ftp://a",
+        "http://",
+        "http://a/b",
+        "http://a?b",
+        "http://u:p@a",
+        "a",
+        "http://a#b",
+        "http://a..b",
+        f"http://{'a' * 64}.example",
+    ],
 )
 def test_what_is_no_origin_is_refused_at_load(origin: str) -> None:
     with pytest.raises(ValueError, match=r"origin|URL|Invalid|host|port"):
@@ -404,3 +429,173 @@ async def test_a_client_certificate_is_shown_and_missed(
             failure = await refused(transport)
     assert failure.reason is Reason.UPSTREAM_TLS
     assert failure.reached is Reached.NOT_SENT
+
+
+@pytest.mark.parametrize("is_limit", [True, False])
+async def test_a_body_of_exactly_the_limit_passes_and_one_byte_more_does_not(
+    is_limit: bool,
+) -> None:
+    """F14: 16 MiB as they are, in chunks, and decoded, with the default."""
+    limit = 16 * 1024 * 1024
+    body = os.urandom(limit if is_limit else limit + 1)
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    packed = gzip.compress(body, 1)
+    answers = (
+        ok(body),
+        Answer(head + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"),
+        ok(packed, "Content-Encoding: gzip"),
+    )
+    for answer in answers:
+        async with RawServer(answer) as server, wire(server.origin) as transport:
+            if is_limit:
+                assert len((await send(transport)).body) == limit
+                continue
+            failure = await refused(transport)
+            assert (failure.reason, failure.context["limit"]) == (Reason.TOO_LARGE, "16MiB")
+
+
+async def test_codings_that_are_stacked_in_two_headers_are_refused() -> None:
+    """T5: gzip within gzip, declared line by line."""
+    body = gzip.compress(gzip.compress(b"{}"))
+    twice = ok(body, "Content-Encoding: gzip", "Content-Encoding: gzip")
+    async with RawServer(twice) as server, wire(server.origin) as transport:
+        assert (await refused(transport)).reason is Reason.UPSTREAM_MALFORMED
+
+
+async def test_many_small_headers_are_too_large_like_one_that_is_big() -> None:
+    """F14: 1.5 MB of headers of fourteen bytes, before the body and behind it."""
+    lines = b"".join(b"X-%06d: aaaa\r\n" % number for number in range(100_000))
+    chunks = b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    for text in (lines + b"Content-Length: 2\r\n\r\n{}", chunks + lines + b"\r\n"):
+        answer = Answer(b"HTTP/1.1 200 OK\r\n" + text)
+        async with RawServer(answer) as server, wire(server.origin) as transport:
+            failure = await refused(transport)
+            assert (failure.reason, failure.context["limit"]) == (Reason.TOO_LARGE, "128 headers")
+            assert (await send(transport)).status == 200
+            assert server.connections == 2
+
+
+async def test_answers_on_the_way_and_answers_without_a_body_are_not_mixed_up() -> None:
+    """100 and 103 before the answer; HEAD, 204 and 304, also where a length is named."""
+    head = b"HTTP/1.1 200 OK\r\n"
+    length = b"Content-Length: 5\r\n\r\n"
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 20
+    cases = (
+        ("GET", b"HTTP/1.1 100 Continue\r\n\r\n" + early + head + length + b"hello", 200),
+        ("HEAD", head + length, 200),
+        ("HEAD", head + b"Content-Length: 99999999999\r\n\r\n", 200),
+        ("HEAD", head + b"Transfer-Encoding: chunked\r\n\r\n", 200),
+        ("HEAD", head + b"Content-Encoding: gzip\r\n" + length, 200),
+        ("GET", b"HTTP/1.1 204 No Content\r\n\r\n", 204),
+        ("GET", b"HTTP/1.1 304 Not Modified\r\n" + length, 304),
+    )
+    for method, text, status in cases:
+        async with RawServer(Answer(text)) as server, wire(server.origin) as transport:
+            response = await send(transport, method)
+            assert (response.status, response.body) == (status, b"hello" if early in text else b"")
+            assert (await send(transport)).body == b"{}"
+            assert server.connections == 1
+
+
+@pytest.mark.parametrize("size", [500_000, 8_000_000])
+async def test_an_answer_that_comes_before_the_body_is_sent_is_the_answer(size: int) -> None:
+    """A server that refuses a body by its head, and closes or reads no further; the next request
+    gets an answer of its own, on a connection of its own if the body was not all written."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        is_post = head.startswith(b"POST")
+        status, body = (b"413 Too Large", b"") if is_post else (b"200 OK", b"next")
+        writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n" % (status, len(body)))
+        writer.write(b"Connection: close\r\n\r\n" + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with wire(f"http://127.0.0.1:{port}") as transport:
+        for _ in range(5):
+            effort = Effort(0.0)
+            try:
+                status = (await send(transport, "POST", b"x" * size, effort=effort)).status
+            except Failure as failure:  # the reset may overtake the answer
+                assert failure.reached is effort.reached is Reached.MAYBE
+                status = 413
+            assert status == 413
+            assert (await send(transport)).body == b"next"
+    server.close()
+
+
+async def test_closing_while_connecting_is_a_failure_like_any_other() -> None:
+    gate = asyncio.Event()
+
+    async def lookup(host: str, port: int) -> Sequence[str]:
+        await gate.wait()
+        return ["127.0.0.1"]
+
+    async with RawServer() as server:
+        origin = f"http://shop.internal:{server.port}"
+        async with wire(origin, lookup) as transport:
+            task = asyncio.create_task(send(transport))
+            await asyncio.sleep(0)
+            await transport.close()
+            gate.set()
+            with pytest.raises(Failure) as caught:
+                await task
+        assert caught.value.reached is Reached.NOT_SENT
+        assert server.hits == 0
+
+
+async def test_among_thousands_of_odd_answers_none_is_given_to_another_caller() -> None:
+    """T9: twenty callers, each request with a number of its own; four answers of ten are odd or
+    have another answer behind them. Who is answered is answered with its number."""
+    chance = Random(9)  # not for secrets
+    poison = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"
+    odd = (
+        *TransportSuite.odd_answers,
+        b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\n{}\r\n0\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 6\r\n\r\npoison",
+    )
+    good: set[str] = set()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                number = (await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1]
+                plain = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(number), number)
+                draw = chance.random()
+                if draw < 0.6:
+                    good.add(number.decode())
+                    writer.write(plain)
+                elif draw < 0.7:
+                    writer.write(plain + poison)
+                else:
+                    writer.write(chance.choice(odd) + poison)
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    counts = Counter[str]()
+    origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with wire(origin) as transport:
+        prepared = transport.prepare("GET", [])
+
+        async def ask(target: str) -> None:
+            try:
+                async with asyncio.timeout(0.2):  # half an answer that no end follows
+                    request = HttpRequest(prepared, target, (), None, Effort(0.0))
+                    body = (await transport.send(request)).body.decode()
+            except (Failure, TimeoutError) as error:
+                counts[type(error).__name__] += 1
+                return
+            counts["answered"] += 1
+            assert body == target or (target not in good and body in ("{}", "")), target
+
+        async def caller(lane: int) -> None:
+            for number in range(200):
+                await ask(f"/{lane}-{number}")
+
+        await asyncio.gather(*(caller(lane) for lane in range(20)))
+    server.close()
+    assert counts.total() == 4000
+    assert counts["answered"] >= 2400

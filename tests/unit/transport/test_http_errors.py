@@ -48,6 +48,7 @@ CASES: list[tuple[BaseException, Reason, Reached]] = [
     (response_error(), Reason.UPSTREAM_MALFORMED, Reached.MAYBE),
     (http_exceptions.BadStatusLine("x"), Reason.UPSTREAM_MALFORMED, Reached.MAYBE),
     (http_exceptions.LineTooLong(b"x", 8190), Reason.TOO_LARGE, Reached.MAYBE),
+    (http_exceptions.BadHttpMessage("Too many headers"), Reason.TOO_LARGE, Reached.MAYBE),
     (aiohttp.ClientError(), Reason.UPSTREAM_MALFORMED, Reached.MAYBE),
 ]
 
@@ -84,6 +85,7 @@ def test_what_would_print_an_address_is_no_cause() -> None:
     assert "key=s" not in str(harmless(error)) + repr(harmless(error))
     error.__cause__ = http_exceptions.BadStatusLine("x")
     assert harmless(error) is error.__cause__
+    assert "key=s" not in repr(harmless(aiohttp.InvalidURL("http://127.1/?key=s")))
     lost = aiohttp.ServerDisconnectedError()
     assert harmless(lost) is lost
 

@@ -11,7 +11,7 @@ from interlaced.core.model import Effect
 from interlaced.core.path import compile_path
 from interlaced.core.ports import ParameterType
 from interlaced.schema.fields import Duration, Name, SecretField, Size, Strict
-from interlaced.transport.egress import EgressGuard
+from interlaced.transport.egress import EgressGuard, is_host_name
 from interlaced.transport.headers import check_header
 from interlaced.transport.target import is_literal_path
 
@@ -47,14 +47,16 @@ _UPSTREAM_REASONS = frozenset(
 
 def _check_url(text: str) -> str:
     url = urlsplit(text)
-    try:
-        is_whole = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
-    except ValueError:
-        is_whole = False
-    if not is_whole or not is_literal_path(url.path):
-        raise ValueError("expected http://HOST[:PORT][/PREFIX] or https://…, encoded as it is sent")
-    if url.username is not None or url.query or url.fragment:
+    if url.username is not None or "?" in text or "#" in text:
         raise ValueError("an address has neither credentials, query nor fragment: see `auth`")
+    try:
+        host = url.hostname or ""
+        is_whole = ":" in host or is_host_name(host.encode("idna").decode("ascii"))
+        is_whole = is_whole and url.scheme in {"http", "https"} and url.port != 0
+    except ValueError:  # UnicodeError is one
+        is_whole = False
+    if not is_whole or not text.isprintable() or not is_literal_path(url.path):
+        raise ValueError("expected http://HOST[:PORT][/PREFIX] or https://…, encoded as it is sent")
     return text.rstrip("/")
 
 
