@@ -162,6 +162,23 @@ class OutlivesCancel(Honest):
         await super().close()
 
 
+class HandsOn(Honest):
+    """Gives the answer that a cancelled caller left behind to the next one."""
+
+    left: asyncio.Task[HttpResponse] | None = None
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        left, self.left = self.left, None
+        if left is not None:
+            return await left
+        task = asyncio.ensure_future(super().send(request))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self.left = task
+            raise
+
+
 class TakesAnyHeader(Honest):
     def prepare(self, method: str, headers: Sequence[tuple[str, str]]) -> Prepared:
         try:
@@ -199,6 +216,7 @@ TWINS: dict[str, type[Honest]] = {
     "test_headers_over_their_limit_are_refused": AcceptsLarge,
     "test_a_private_address_is_refused_before_any_packet": ReachesInside,
     "test_a_cancel_closes_the_connection": OutlivesCancel,
+    "test_a_cancel_at_any_point_leaves_the_next_caller_its_own_answer": HandsOn,
     "test_framing_headers_cannot_be_set": TakesAnyHeader,
     "test_closing_twice_does_nothing": ClosesOnce,
 }

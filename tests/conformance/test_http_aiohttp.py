@@ -23,8 +23,10 @@ class TestHttpAiohttp(TransportSuite):
             b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}",
             b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\n{}",
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\n{}\r\n0\r\n\r\n",
+            b"\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2 \r\n{}\r\n0\r\n\r\n",
         ],
-        ids=["bare line feeds", "folded header", "chunk extension"],
+        ids=["bare line feeds", "folded header", "chunk extension", "blank lines", "blank size"],
     )
     async def test_known_leniencies_give_the_right_body_and_no_mix_up(self, text: bytes) -> None:
         """T9: aiohttp reads these in the one way there is; the answer is right, and so is the

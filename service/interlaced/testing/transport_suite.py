@@ -36,7 +36,8 @@ class Origin:
     """A server that answers each request with the next of its scripted texts.
 
     A text that ends with RESET, CLOSE or HOLD does that after its bytes; what stands behind LATER
-    is sent a moment after the rest. It counts what arrives.
+    is sent a moment after the rest. It counts what arrives. While `echoes` is set it answers with
+    the value of X-Own instead, in two pieces.
     """
 
     def __init__(self, answers: Sequence[bytes]) -> None:
@@ -46,6 +47,7 @@ class Origin:
         self.heads: list[bytes] = []
         self.connections = 0
         self.open = 0
+        self.echoes = False
         self.arrived = asyncio.Event()
         self.left = asyncio.Event()
         self.url = ""
@@ -77,6 +79,8 @@ class Origin:
             await reader.readexactly(int(length[1]))
         self.heads.append(head)
         self.arrived.set()
+        if self.echoes:
+            return await self._echo(head, writer)
         text = self._answers.pop(0) if self._answers else answer(b"{}")
         order = next((each for each in (RESET, CLOSE, HOLD) if text.endswith(each)), b"")
         now, later, then = text.removesuffix(order).partition(LATER)
@@ -93,6 +97,15 @@ class Origin:
         elif order == HOLD:
             await reader.read(1)
         return not order
+
+    async def _echo(self, head: bytes, writer: asyncio.StreamWriter) -> bool:
+        own = re.search(rb"(?i)\r\nx-own: ([^\r]*)", head)
+        text = answer(own[1] if own else b"")
+        for piece in (text[:-1], text[-1:]):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)  # so that the two arrive apart
+        return True
 
     async def stop(self) -> None:
         """Ends every conversation."""
@@ -358,6 +371,31 @@ class TransportSuite:
             assert (await self.ask(transport)).body == b"{}"
             left = asyncio.all_tasks() - before
             assert len(left) <= origin.open, "a task is left alive"
+
+    async def test_a_cancel_at_any_point_leaves_the_next_caller_its_own_answer(self) -> None:
+        """P44: cancelled after one turn of the loop, after two, and so on, until the answer wins;
+        on a new connection and on a used one, with and without a body that takes time to send."""
+        for method, body in (("GET", None), ("POST", b"x" * 3_000_000)):
+            async with self.wire() as (origin, transport):
+                origin.echoes = True
+                before = asyncio.all_tasks()
+                turns = finished = 0
+                while finished < 3:
+                    turns += 1
+                    own = [("X-Own", f"c{turns}")]
+                    task = asyncio.create_task(self.ask(transport, method, body=body, headers=own))
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
+                    task.cancel()
+                    await asyncio.wait({task})
+                    if not task.cancelled():
+                        finished += 1
+                        assert task.result().body == own[0][1].encode()
+                    after = await self.ask(transport, headers=[("X-Own", f"n{turns}")])
+                    assert after.body == f"n{turns}".encode(), "another caller's answer"
+                assert turns > 5, "nothing was cancelled on its way"
+                left = asyncio.all_tasks() - before
+                assert len(left) <= origin.connections, "a task is left alive"
 
     async def test_framing_headers_cannot_be_set(self) -> None:
         """T8: nor can a line end be smuggled into a prepared header."""
