@@ -66,6 +66,8 @@ class NatsServer:
     def start(self) -> Self:
         """Starts the server and returns once its port answers."""
         if self._external:
+            if self._options:
+                self._need_own()
             return self
         for _ in range(10):
             port = self.port or _free_port()
@@ -107,7 +109,7 @@ class NatsServer:
 
     def _need_own(self) -> None:
         if self._external:
-            pytest.skip("the server at NATS_URL is not ours to stop")
+            pytest.skip("the server at NATS_URL is not ours to set up, kill or stop")
 
     def _end(self, how: signal.Signals, *, may_be_external: bool = False) -> None:
         if not may_be_external:

@@ -34,8 +34,8 @@ EXCEPTIONS: tuple[tuple[type[BaseException], Reason, str], ...] = (
         Reason.UPSTREAM_CREDENTIALS_REJECTED,
         "the broker rejects the connector's credentials",
     ),
-    (ssl.SSLError, Reason.UPSTREAM_TLS, "the broker's TLS handshake failed"),
     (ssl.CertificateError, Reason.UPSTREAM_TLS, "the broker's certificate is not valid"),
+    (ssl.SSLError, Reason.UPSTREAM_TLS, "the broker's TLS handshake failed"),
     (
         nats.errors.SecureConnRequiredError,
         Reason.UPSTREAM_TLS,
