@@ -122,6 +122,7 @@ class ConsumeSession:
         self._credit = credit
         self._tools = tools
         self._held: dict[int, Delivery] = {}
+        self._settling = 0
         self._ready: deque[Handed] = deque()
         self._results: list[Settled] = []
         self._next_tag = 1
@@ -163,7 +164,7 @@ class ConsumeSession:
             return results
         if self._ending is not None:
             raise self._ending
-        if self._until is not None and (now >= self._until or not self._held):
+        if self._until is not None and (now >= self._until or self._is_done()):
             raise self._drained()
         if self._until is None and (self._going_away is not None or now >= self._tools.leave_at):
             return self._farewell(now)
@@ -174,9 +175,13 @@ class ConsumeSession:
             handed = self._hand_out()
             if handed:
                 return handed
-        if self._is_over or (self._is_closing and not self._held):
+        if self._is_over or (self._is_closing and self._is_done()):
             raise EndOfFeed
         return None if now >= self._beat_due else _NOTHING
+
+    def _is_done(self) -> bool:
+        """Whether nothing is held, and no verdict is on its way to the broker."""
+        return not self._held and not self._settling
 
     def _hand_out(self) -> Sequence[Handed]:
         handed: list[Handed] = []
@@ -225,7 +230,13 @@ class ConsumeSession:
             some = settlements[start : start + _AT_ONCE]
             taken = [self._held.pop(one.tag, None) if _is_verdict(one) else None for one in some]
             pairs = zip(some, taken, strict=True)
-            self._results += await asyncio.gather(*(self._settle(*pair) for pair in pairs))
+            self._settling = len(some)
+            try:
+                settled = await asyncio.gather(*(self._settle(*pair) for pair in pairs))
+            finally:
+                self._settling = 0
+            # Not before the wait: `next` may have told the old list, and put a new one here.
+            self._results += settled
             self._room.set()
             self._changed.set()
 

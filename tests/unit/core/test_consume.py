@@ -43,6 +43,7 @@ class Queue:
     refusals: int = 0
     is_over: bool = False
     is_broken: bool = False
+    slow: asyncio.Event | None = None
     name: str = "Jobs"
     description: str = ""
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -98,6 +99,8 @@ class QueueReader:
 
     def settler(self, one: Event, attempt: int):  # type: ignore[no-untyped-def]  # a Settle
         async def settle(settlement: Settlement) -> None:
+            if self.queue.slow is not None:
+                await self.queue.slow.wait()
             if self.queue.is_broken:
                 raise Failure(Reason.UPSTREAM_UNAVAILABLE, "the broker did not take it")
             if (one, attempt) in self.held:
@@ -321,6 +324,37 @@ def test_going_away_leaves_time_to_settle_and_takes_nothing_new(why: str) -> Non
                 await member.next()
             assert ended.value.reason is Reason.DRAINING
         assert sorted(one.id for one, _ in queue.waiting) == ["e2", "e3"]
+
+    run(main, clock)
+
+
+def test_a_verdict_on_its_way_to_the_broker_is_told_before_the_end() -> None:
+    """F22: the last thing held is being settled when the server drains; its member must hear what
+    became of it, and each result once."""
+    clock = VirtualClock()
+
+    async def main() -> None:
+        queue = Queue(clock, batch=2)
+        queue.add(1, 2)
+        async with session(queue) as member:
+            await member.next()
+            assert tags(await member.next()) == [1, 2]
+            await member.settle([TagSettlement(1, ACK)])
+            queue.slow = asyncio.Event()
+            settling = asyncio.create_task(member.settle([TagSettlement(2, ACK)]))
+            await rest()
+            assert results(await member.next()) == [(1, "")]
+            member.go_away(3.0)
+            assert await member.next() == Farewell(3.0)
+            last = asyncio.create_task(member.next())
+            await rest()
+            assert not last.done()
+            queue.slow.set()
+            await settling
+            assert results(await last) == [(2, "")]
+            with pytest.raises(Failure) as ended:
+                await member.next()
+            assert ended.value.reason is Reason.DRAINING
 
     run(main, clock)
 
