@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from certificates import Authority
 from nats_rig import NatsRig, nats_rig, publication, take
 from nats_server import NatsServer
 
@@ -457,8 +458,8 @@ async def test_core_nats_counts_what_a_slow_reader_missed(server: NatsServer) ->
         await reader.close()
 
 
-async def _refusal(server: NatsServer, auth: dict[str, str] | None) -> Failure | None:
-    upstream = {"nats": server.url, "connect_timeout": "2s", **({"auth": auth} if auth else {})}
+async def _refusal(server: NatsServer, **more: object) -> Failure | None:
+    upstream = {"nats": server.url, "connect_timeout": "2s", **more}
     config = {"upstream": upstream, "feeds": {"Prices": {"core": True, "subject": "prices"}}}
     connector = build("prices", Config.model_validate(config), make_tools())
     try:
@@ -472,9 +473,65 @@ async def _refusal(server: NatsServer, auth: dict[str, str] | None) -> Failure |
 async def test_wrong_credentials_are_told_apart(tmp_path: Path) -> None:
     options = ("--user", "app", "--pass", "s3cret")
     with NatsServer(tmp_path / "closed", options=options) as server:
-        assert await _refusal(server, {"user": "app", "password": "s3cret"}) is None
-        for auth in ({"user": "app", "password": "wrong-one"}, None):
-            failure = await _refusal(server, auth)
+        assert await _refusal(server, auth={"user": "app", "password": "s3cret"}) is None
+        for more in ({"auth": {"user": "app", "password": "wrong-one"}}, {}):
+            failure = await _refusal(server, **more)
             assert failure is not None
             assert failure.reason is Reason.UPSTREAM_CREDENTIALS_REJECTED
             assert "wrong-one" not in str(failure)
+
+
+async def test_a_sink_creates_the_stream_that_is_its_own_to_create(server: NatsServer) -> None:
+    async with nats_rig(server.url) as rig:
+        document = rig.document()
+        document["streams"] = {"FRESH": {"subjects": ["fresh.>"], "storage": "memory"}}
+        document["sinks"]["Orders"] = {"subject": "fresh.new", "stream": "FRESH"}
+        connector = rig.make(document)
+        for _ in range(2):
+            results = await connector.sinks["Orders"].publish(publication(make_events(2)))
+            assert [one.failure for one in results] == [None, None]
+        assert (await rig.api("STREAM.INFO.FRESH"))["state"]["messages"] == 2
+        await connector.close()
+        await rig.api("STREAM.DELETE.FRESH")
+
+
+async def test_a_stream_of_another_name_does_not_confirm(server: NatsServer) -> None:
+    async with nats_rig(server.url) as rig:
+        document = rig.document()
+        document["sinks"]["Orders"]["stream"] = f"{rig.stream}-dead"
+        connector = rig.make(document)
+        (one,) = await connector.sinks["Orders"].publish(publication(make_events(1)))
+        assert one.failure is not None
+        assert one.failure.reason is Reason.UPSTREAM_PRECONDITION
+        await connector.close()
+
+
+async def test_a_full_stream_says_so(server: NatsServer) -> None:
+    async with nats_rig(server.url) as rig:
+        info = await rig.api(f"STREAM.INFO.{rig.stream}")
+        full = {**info["config"], "max_msgs": 2, "discard": "new"}
+        await rig.api(f"STREAM.UPDATE.{rig.stream}", full)
+        results = await rig.sink.publish(publication(make_events(3)))
+        assert [one.failure and one.failure.reason for one in results] == [
+            None,
+            None,
+            Reason.STORE_FULL,
+        ]
+
+
+async def test_the_servers_certificate_is_verified(tmp_path: Path) -> None:
+    authority, stranger = Authority(_folder(tmp_path, "a")), Authority(_folder(tmp_path, "b"))
+    certificate, key = authority.issue()
+    options = ("--tls", "--tlscert", str(certificate), "--tlskey", str(key))
+    with NatsServer(tmp_path / "store", options=options) as server:
+        assert await _refusal(server, tls={"ca": str(authority.certificate)}) is None
+        for more in ({"tls": {"ca": str(stranger.certificate)}}, {"tls": {}}):
+            failure = await _refusal(server, **more)
+            assert failure is not None
+            assert failure.reason is Reason.UPSTREAM_TLS
+
+
+def _folder(parent: Path, name: str) -> Path:
+    folder = parent / name
+    folder.mkdir()
+    return folder

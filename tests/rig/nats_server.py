@@ -67,7 +67,7 @@ class NatsServer:
         """Starts the server and returns once its port answers."""
         if self._external:
             if self._options:
-                self._need_own()
+                self.need_own()
             return self
         for _ in range(10):
             port = self.port or _free_port()
@@ -86,13 +86,13 @@ class NatsServer:
 
     def restart(self) -> None:
         """Starts the server again on the same port and store."""
-        self._need_own()
+        self.need_own()
         self.stop()
         self.start()
 
     def pause(self) -> None:
         """Freezes the server: connections stand and nothing answers."""
-        self._need_own()
+        self.need_own()
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
@@ -107,13 +107,14 @@ class NatsServer:
     def __exit__(self, *_: object) -> None:
         self._end(signal.SIGKILL, may_be_external=True)
 
-    def _need_own(self) -> None:
+    def need_own(self) -> None:
+        """Skips the test if the server is somebody else's."""
         if self._external:
             pytest.skip("the server at NATS_URL is not ours to set up, kill or stop")
 
     def _end(self, how: signal.Signals, *, may_be_external: bool = False) -> None:
         if not may_be_external:
-            self._need_own()
+            self.need_own()
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(signal.SIGCONT)

@@ -61,6 +61,7 @@ async def test_what_is_sent_arrives_in_order_before_a_flush_ends(server: NatsSer
 
 
 async def test_a_killed_server_ends_it_for_good(server: NatsServer) -> None:
+    server.need_own()
     link = await connect(server.url)
     told = asyncio.Event()
     link.watch(told.set)
