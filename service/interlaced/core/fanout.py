@@ -79,6 +79,11 @@ class FanOut:
         self._tasks: dict[int, asyncio.Task[Reply]] = {}
         self._efforts: dict[int, Effort] = {}
         self._missing = len(plan.branches)
+        # Counted as outcomes land; looking through all branches each time would be quadratic.
+        self._alive = len(plan.counted)
+        self._succeeded = 0
+        self._required_left = len(plan.required)
+        self._has_lost_required = False
         self._news = asyncio.Event()
         self.decision: Decision | None = None
         self._is_time_up = False
@@ -194,6 +199,15 @@ class FanOut:
         self._outcomes[place] = outcome
         self._landed.append(outcome)
         self._missing -= 1
+        self._count(place, is_ok=outcome.is_ok)
+
+    def _count(self, place: int, *, is_ok: bool) -> None:
+        if place in self._plan.counted:
+            self._succeeded += is_ok
+            self._alive -= not is_ok
+        if place in self._plan.required:
+            self._required_left -= is_ok
+            self._has_lost_required |= not is_ok
 
     def _advance(self, place: int) -> Failure | None:
         """Starts a dependent branch if all it waits for is there; returns why it never can."""
@@ -243,38 +257,21 @@ class FanOut:
             self._close(Decision.MET)
 
     def _is_unmeetable(self) -> bool:
-        plan = self._plan
-        if any(self._has_failed(place) for place in plan.required):
-            return True
-        alive = sum(1 for place in plan.counted if not self._has_failed(place))
-        return alive < plan.needed
+        return self._has_lost_required or self._alive < self._plan.needed
 
     def _is_met(self) -> bool:
         if self._missing == 0:
             return True
-        plan = self._plan
-        if plan.policy.rule is Rule.BEST_EFFORT:
+        if self._plan.policy.rule is Rule.BEST_EFFORT:
             return False
-        succeeded = sum(1 for place in plan.counted if self._has_succeeded(place))
-        return succeeded >= plan.needed and self._has_all_required()
-
-    def _has_failed(self, place: int) -> bool:
-        outcome = self._outcomes[place]
-        return outcome is not None and not outcome.is_ok
-
-    def _has_succeeded(self, place: int) -> bool:
-        outcome = self._outcomes[place]
-        return outcome is not None and outcome.is_ok
-
-    def _has_all_required(self) -> bool:
-        return all(self._has_succeeded(place) for place in self._plan.required)
+        return self._succeeded >= self._plan.needed and self._required_left == 0
 
     def _run_out(self) -> None:
         """The time is up."""
         if self.decision is not None:
             return
         self._is_time_up = True
-        is_met = self._plan.policy.rule is Rule.BEST_EFFORT and self._has_all_required()
+        is_met = self._plan.policy.rule is Rule.BEST_EFFORT and self._required_left == 0
         self._close(Decision.MET if is_met else Decision.OUT_OF_TIME)
 
     def _close(self, decision: Decision) -> None:

@@ -87,6 +87,7 @@ class Guard:
         self._settings = settings
         self._authenticate = authenticate
         self._open: set[Scope[Any]] = set()
+        self._busy = 0
         self._is_idle = asyncio.Event()
         self.is_draining = False
 
@@ -115,15 +116,12 @@ class Guard:
         at most `limit` seconds; tells whether that is so."""
         try:
             with TimeLimit(self._clock, self._clock.now() + limit):
-                while not self._is_quiet():
+                while self._busy:
                     self._is_idle.clear()
                     await self._is_idle.wait()
         except TimeoutError:
             return False
         return True
-
-    def _is_quiet(self) -> bool:
-        return all(scope.is_onlooker for scope in self._open)
 
     def unary(
         self,
@@ -221,11 +219,13 @@ class Guard:
         bind(request_id=scope.correlation_id, **tracing(scope.metadata))
         self._observer.started(method)
         self._open.add(scope)
+        self._busy += not scope.is_onlooker
         try:
             reply, failure = await self._attempt(method, scope, work, door=door)
         finally:
             self._open.discard(scope)
-            if self._is_quiet():
+            self._busy -= not scope.is_onlooker
+            if self._busy == 0:
                 self._is_idle.set()
         if scope.has_been_cancelled():
             # Never swallowed: the RPC is dead, and gRPC frees it only this way.
