@@ -12,6 +12,10 @@ FAILURES: dict[str, tuple[Reason, str]] = {
     "stale": (Reason.UPSTREAM_CONFLICT, "the delivery has meanwhile been given to another"),
     "groups": (Reason.STORE_FULL, "the topic has as many groups as it may have"),
     "position": (Reason.BAD_CURSOR, "the position is not one of this feed"),
+    "unacceptable": (
+        Reason.UNACCEPTABLE_MEDIA_TYPE,
+        "the body cannot be had in an accepted media type",
+    ),
     "closed": (Reason.DRAINING, "the connector is closed"),
 }
 """What can go wrong in the embedded broker."""

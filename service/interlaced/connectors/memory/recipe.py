@@ -4,12 +4,14 @@ chance are handed in, and whoever waits registers a watcher."""
 from __future__ import annotations
 
 import heapq
-import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from interlaced.codecs import json
+from interlaced.codecs.codec import CodecError
+from interlaced.codecs.media import JSON, preferred, transcode
 from interlaced.connectors.competing import UNSETTLED, dead_letter
 from interlaced.connectors.memory.config import AckConfig, OperationConfig
 from interlaced.connectors.memory.errors import failure
@@ -384,14 +386,25 @@ class Broker:
 
 
 def answer(config: OperationConfig) -> Callable[[Call], Payload]:
-    """Returns the function that makes an operation's reply."""
-    canned = Payload("application/json", _encode(config.reply))
+    """Returns the function that makes an operation's reply; it raises UNACCEPTABLE_MEDIA_TYPE if
+    the caller cannot have it in a type that is accepted. ValueError for what JSON cannot hold."""
+    canned = Payload(JSON, json.encode(config.reply))
 
-    def echo(call: Call) -> Payload:
-        return call.payload or Payload("application/json", _encode(dict(call.parameters)))
+    def make(call: Call) -> Payload:
+        if not config.echo:
+            return _fit(canned, call.accept)
+        return _fit(call.payload or Payload(JSON, json.encode(dict(call.parameters))), call.accept)
 
-    return echo if config.echo else lambda _: canned
+    return make
 
 
-def _encode(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+def _fit(payload: Payload, accept: Sequence[str]) -> Payload:
+    target = preferred(accept, payload.media_type)
+    if target == payload.media_type:
+        return payload
+    if target is None:
+        raise failure("unacceptable")
+    try:
+        return Payload(target, transcode(payload.data, payload.media_type, target))
+    except CodecError as error:
+        raise failure("unacceptable") from error

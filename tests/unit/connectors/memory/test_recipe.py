@@ -238,6 +238,24 @@ def test_operations_answer_what_they_were_told_or_what_they_hear() -> None:
     assert echo(replace(call, parameters={"a": 1})).data == b'{"a":1}'
     spoken = Payload("text/plain", b"hello")
     assert echo(replace(call, payload=spoken)) is spoken
+    packed = replace(call, accept=("application/msgpack",), parameters={"a": 1})
+    assert canned(packed) == Payload("application/msgpack", b"\x81\xa2\xc3\xa9\x01")
+    assert echo(packed) == Payload("application/msgpack", b"\x81\xa1a\x01")
+
+
+def test_an_answer_that_cannot_be_had_as_accepted_is_refused() -> None:
+    call = Call(connector="c", operation="o", deadline=1.0, effort=Effort(0.0))
+    canned = answer(OperationConfig.model_validate({"reply": 2**64}))
+    echo = answer(OperationConfig.model_validate({"echo": True}))
+    spoken = replace(call, payload=Payload("text/plain", b"hello"), accept=("application/json",))
+    for make, asked in (
+        (canned, replace(call, accept=("text/csv",))),
+        (canned, replace(call, accept=("application/msgpack",))),
+        (echo, spoken),
+    ):
+        with pytest.raises(Failure) as caught:
+            make(asked)
+        assert caught.value.reason is Reason.UNACCEPTABLE_MEDIA_TYPE
 
 
 @settings(max_examples=200, deadline=None)
