@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgpack as library
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from interlaced.codecs import json, msgpack
 from interlaced.codecs.codec import CodecError
@@ -74,6 +78,46 @@ def test_json_and_msgpack_become_each_other_without_loss() -> None:
     packed = transcode(json.encode(value), JSON, MSGPACK)
     assert library.unpackb(packed) == value
     assert transcode(packed, MSGPACK, JSON) == json.encode(value)
+
+
+_EDGES = st.sampled_from([0, 2**31, 2**53, 2**63, 2**64])
+_NUMBERS = st.builds(lambda edge, off, sign: sign * (edge + off), _EDGES, st.integers(-3, 3),
+                     st.sampled_from([1, -1]))  # fmt: skip
+_TREES = st.recursive(
+    st.none() | st.booleans() | _NUMBERS | st.text(st.characters(codec="utf-8"))
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(_TREES)
+def test_what_becomes_msgpack_comes_back_the_same_or_is_refused(value: object) -> None:
+    """P12: integers around 2^53, 2^63 and 2^64, nulls, empty things; never a rounding."""
+    data = json.encode(value)
+    try:
+        packed = transcode(data, JSON, MSGPACK)
+    except CodecError:
+        assert any(not -(2**63) <= number < 2**64 for number in _integers(value))
+        return
+    assert transcode(packed, MSGPACK, JSON) == data
+
+
+def _integers(value: object) -> Iterator[int]:
+    if isinstance(value, int):
+        yield value
+    elif isinstance(value, dict | list):
+        for member in value.values() if isinstance(value, dict) else value:
+            yield from _integers(member)
+
+
+@pytest.mark.parametrize(
+    "packed", [b"\xd6\xff\0\0\0\1", b"\xc4\x01a", b"\xd4\x05x", library.packb(float("nan"))]
+)
+def test_what_only_msgpack_has_does_not_become_json(packed: bytes) -> None:
+    """P12: a timestamp, bytes, an extension, NaN."""
+    with pytest.raises(CodecError):
+        transcode(packed, MSGPACK, JSON)
 
 
 def test_within_one_format_nothing_is_read() -> None:
