@@ -13,6 +13,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SEPARATORS = re.compile(r"[/\\]")
 _LITERAL = re.compile(r"(?:/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*)*")
 _ROUNDS = 4
+_LONGEST_SEGMENT = 8190
 
 
 def is_text(value: str) -> bool:
@@ -29,11 +30,14 @@ def is_literal_path(path: str) -> bool:
 def encode_segment(value: str) -> str:
     """Percent-encodes a text as one whole segment of a path.
 
-    ValueError if it is empty or has control characters, or if any server that decodes it once
-    more, or folds its letters, would find a dot segment in it.
+    ValueError if it is empty, longer than any server would read (8190 characters) or has control
+    characters, or if any server that decodes it once more, or folds its letters, would find a dot
+    segment in it.
     """
     if not value:
         raise ValueError("must not be empty")
+    if len(value) > _LONGEST_SEGMENT:
+        raise ValueError(f"must not be longer than {_LONGEST_SEGMENT} characters")
     if not is_text(value):
         raise ValueError("must not have control characters")
     if _has_dots(value):
@@ -43,7 +47,7 @@ def encode_segment(value: str) -> str:
 
 def _has_dots(value: str) -> bool:
     for _ in range(_ROUNDS):
-        folded = value if value.isascii() else unicodedata.normalize("NFKC", value)
+        folded = value if value.isascii() else _fold(value)
         for part in _SEPARATORS.split(folded):
             # Some servers cut a segment's parameters off before they look at it: `..;a`.
             if part.partition(";")[0].strip() in (".", ".."):
@@ -53,6 +57,12 @@ def _has_dots(value: str) -> bool:
             return False
         value = decoded
     return True  # encoded five times over: nobody's honest name
+
+
+def _fold(value: str) -> str:
+    """Folds letter by letter: the order of the marks behind a letter, which normalizing the whole
+    would settle at the square of their number, makes neither a dot nor a slash."""
+    return "".join([unicodedata.normalize("NFKC", letter) for letter in value])
 
 
 def encode_pairs(pairs: Iterable[tuple[str, str]]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from typing import Literal
 from urllib.parse import parse_qsl, unquote
 
 import pytest
@@ -13,7 +15,8 @@ from interlaced.transport.target import encode_pairs, encode_segment, is_literal
 TRAVERSALS = [
     "", ".", "..", "../x", "x/../y", "..\\x", "%2e%2e", "..%2f", "%252e%252e", "%25252e%25252e/",
     "..;/x", "..;a", "..%5cx", "a/%2e%2e/b", "\uff0e\uff0e", "\u2024\u2024/x", ".%2e", "x/.",
-    "a\x00", "a\r\nb", "a\n", "\x7f", "\ud800", "%2525252525252e",
+    "a\x00", "a\r\nb", "a\n", "\x7f", "\ud800", "%2525252525252e", "\u2025", "\u2025/x", "\ufe30",
+    "x/\uff0e", "\u3002\uff0e/..", "%uff0e/%ef%bc%8e", "a" * 8191,
 ]  # fmt: skip
 
 
@@ -42,6 +45,23 @@ def test_a_traversal_is_refused(value: str) -> None:
 )
 def test_a_value_is_encoded_as_one_segment(value: str, encoded: str) -> None:
     assert encode_segment(value) == encoded
+
+
+def test_marks_without_end_are_folded_in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """T28: normalizing such a text takes the square of its length, eleven seconds for 160 kB."""
+    longest = 0
+    original = unicodedata.normalize
+
+    def normalize(form: Literal["NFKC"], text: str) -> str:
+        nonlocal longest
+        longest = max(longest, len(text))
+        return original(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", normalize)
+    assert encode_segment("a" + "\u0300\u0316" * 4000).startswith("a%CC%80")
+    assert longest == 1
+    with pytest.raises(ValueError, match="longer than 8190"):
+        encode_segment("\u0300\u0316" * 100_000)
 
 
 @given(st.text())
