@@ -19,7 +19,7 @@ from interlaced.core.dispatch import Dispatch
 from interlaced.core.feed import Hub
 from interlaced.core.feed_settings import HubSettings
 from interlaced.core.ports import Tools
-from interlaced.manifest.build import Generation, build
+from interlaced.manifest.build import Built, Generation, build
 from interlaced.manifest.live import LiveConfiguration
 from interlaced.manifest.load import load
 from interlaced.manifest.manifests import Manifests
@@ -257,18 +257,17 @@ class App:
             "config_hash": generation.catalog.config_hash,
             "load_time": generation.catalog.load_time,
             "is_ready": self._is_ready,
-            "connectors": {name: asdict(self._connector_state(name)) for name in generation.built},
+            "connectors": {name: asdict(state) for name, state in self._connector_states().items()},
         }
 
+    def _connector_states(self) -> dict[str, ConnectorState]:
+        """How every connector is now."""
+        built, feeds = self._live.generation.built, self._hub.states()
+        stuck = {name.partition(".")[0] for name in feeds if not feeds[name].is_progressing}
+        return {name: _state_of(one, is_stuck=name in stuck) for name, one in built.items()}
+
     def _connector_state(self, name: str) -> ConnectorState:
-        """How a connector is now: its breaker, then its feeds."""
-        built = self._live.generation.built.get(name)
-        if built is not None and built.guard.breaker_state == "open":
-            return ConnectorState(is_ok=False, reason="the circuit breaker is open")
-        for feed, state in self._hub.states().items():
-            if feed.partition(".")[0] == name and not state.is_progressing:
-                return ConnectorState(is_ok=False, reason="a feed makes no progress")
-        return ConnectorState()
+        return self._connector_states().get(name) or ConnectorState()
 
     def _feed_info(self, name: str) -> FeedInfo:
         state = self._hub.states().get(name)
@@ -276,8 +275,8 @@ class App:
 
     def _show_health(self) -> None:
         """Tells the health service how every connector is."""
-        built = self._live.generation.built
-        self._health.set_connectors({name: self._connector_state(name).is_ok for name in built})
+        states = self._connector_states()
+        self._health.set_connectors({name: state.is_ok for name, state in states.items()})
 
     async def _watch_health(self) -> None:
         """Looks at the connectors twice a second, and at how late the loop is."""
@@ -286,6 +285,15 @@ class App:
             await self._clock.sleep(_HEALTH_INTERVAL)
             self._metrics.loop_lag(max(0.0, self._clock.now() - due))
             self._show_health()
+
+
+def _state_of(built: Built, *, is_stuck: bool) -> ConnectorState:
+    """How a connector is: its breaker, then its feeds."""
+    if built.guard.breaker_state == "open":
+        return ConnectorState(is_ok=False, reason="the circuit breaker is open")
+    if is_stuck:
+        return ConnectorState(is_ok=False, reason="a feed makes no progress")
+    return ConnectorState()
 
 
 def _cursor_keys(settings: Settings) -> list[bytes]:

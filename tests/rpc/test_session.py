@@ -9,7 +9,7 @@ import grpc
 import grpc.aio
 import pytest
 from google.rpc import error_details_pb2
-from rpc_rig import Rig, a_call, detail_of, info_of, serving, status_of
+from rpc_rig import Rig, a_call, detail_of, info_of, serving, status_of, until
 
 from interlace.v1 import call_pb2
 from interlace.v1 import gateway_service_pb2 as pb
@@ -116,6 +116,18 @@ async def test_at_the_limit_nothing_more_is_begun() -> None:
         replies = await client.replies(50)
         assert len(replies) == 50
         assert rig.upstream.most_open <= 8
+
+
+async def test_a_caller_that_does_not_read_is_bounded_in_bytes_as_well() -> None:
+    async with serving() as rig:
+        client = Client(rig)
+        await client.limits()
+        for number in range(60):
+            await client.send(start(number, a_call("Body", size="2000000")))
+        await until(lambda: len(rig.upstream.calls) > 8)
+        await asyncio.sleep(0.2)
+        assert len(rig.upstream.calls) < 20  # 16 MiB wait, and some are in the window
+        assert len(await client.replies(60)) == 60
 
 
 async def test_an_id_in_flight_cannot_be_used_again() -> None:

@@ -25,6 +25,8 @@ __all__ = ["Session", "Sessions", "joined"]
 
 _REPLIES_TAG = b"\x12"
 _ENVELOPE = 16
+_MOST_WAITING = 4
+"""With replies for so many full messages waiting to be read, nothing further is begun."""
 _TURN = 256
 """After so many items of one message the other sessions have a turn."""
 
@@ -59,7 +61,8 @@ class Sessions:
 class Session:
     """One session: a reader, a task per call, and a writer that sends whatever is ready.
 
-    A call counts as in flight until its reply is written; at the limit nothing is read. The three
+    A call counts as in flight until its reply is written; at the limit nothing is read, nor while
+    too many bytes of replies wait to be written. The three
     parts are tasks of their own, because a caller that leaves looks like a half-close first.
     """
 
@@ -75,6 +78,7 @@ class Session:
         self._ready: deque[tuple[int | None, bytes]] = deque()
         self._unwritten: set[int] = set()
         self._in_flight = 0
+        self._waiting_bytes = 0
         self._is_closing = False
         self._news = asyncio.Event()
         self._room = asyncio.Event()
@@ -117,10 +121,19 @@ class Session:
                 if item.WhichOneof("action") == "cancel":
                     self._cancel(item.id)
                     continue
-                while self._in_flight >= self._settings.session_in_flight:
+                while not self._has_room():
                     self._room.clear()
                     await self._room.wait()
                 self._begin(item)
+
+    def _has_room(self) -> bool:
+        """Whether another call may begin. A caller that does not read is bounded in bytes as well:
+        as many large replies as may be in flight would be a gigabyte."""
+        settings = self._settings
+        return (
+            self._in_flight < settings.session_in_flight
+            and self._waiting_bytes < _MOST_WAITING * settings.max_message
+        )
 
     def _cancel(self, number: int) -> None:
         task = self._calls.get(number)
@@ -167,14 +180,17 @@ class Session:
             check_reply(len(data), self._settings.max_message - _ENVELOPE, call)
         except Failure as failure:
             data = _reply(number, Outcome("", failure, call.effort, ended))
+        self._tell(number, data)
+
+    def _tell(self, number: int | None, data: bytes) -> None:
         self._ready.append((number, data))
+        self._waiting_bytes += len(data)
         self._news.set()
 
     def _refuse(self, number: int, failure: Failure, now: float) -> None:
         """Answers an item that never became a call; an id in flight stays in flight."""
         data = _reply(number, Outcome("", failure, Effort(now), now))
-        self._ready.append((None, data))
-        self._news.set()
+        self._tell(None, data)
 
     async def _write(self) -> None:
         """Sends whatever is ready, as often as the caller's window allows: natural batching."""
@@ -187,6 +203,7 @@ class Session:
                 continue
             batch = self._take()
             await self._scope.write(joined([data for _, data in batch]))
+            self._waiting_bytes -= sum(len(data) for _, data in batch)
             self._unwritten.difference_update(number for number, _ in batch if number is not None)
             self._in_flight -= len(batch)
             self._room.set()
