@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from interlaced.core.filter import Filter
 from interlaced.core.frame import OverflowPolicy
+from interlaced.core.model import Gap, GapWhy
 from interlaced.core.ring import Entry, Missing, Ring
 
 __all__ = ["RULES", "Backlog", "Full", "Rule"]
@@ -52,7 +53,6 @@ class Backlog:
         self.buffer = buffer
         self.frame_bytes = frame_bytes
         self.kept: dict[str | int, Entry] = {}
-        self.kept_bytes = 0
         self.dropped = 0
         self.gaps: list[Missing] = []
         self.seat(ring.end)
@@ -62,6 +62,8 @@ class Backlog:
         self.index = self._counted = index
         self.mark = self.ring.end
         self._matching = 0
+        self.kept.clear()
+        self.kept_bytes = 0
 
     def move(self, index: int) -> None:
         """Goes on to this number, since everything before it is dealt with."""
@@ -108,10 +110,25 @@ class Backlog:
         self.dropped += sum(1 for _ in self.pending(until))
         self.move(until)
 
+    def take_first(self, until: int) -> None:
+        """Takes one frame's worth out of the ring, and tells what it loses before `until`."""
+        for number, entry in self.pending(self.ring.end):
+            if self.kept and self.kept_bytes + len(entry.data) > self.frame_bytes:
+                self.move(number)
+                break
+            self.keep(number, entry)
+        else:
+            self.move(self.ring.end)
+        if self.index < until:
+            self._collect(Missing(Gap(GapWhy.EXPIRED), self.ring.place_before(until)))
+            self.move(until)
+
     def _collect(self, missing: Missing) -> None:
-        """Keeps a skipped gap; of several for one reason the last is told."""
-        self.gaps = [m for m in self.gaps if m.gap.why is not missing.gap.why]
-        self.gaps.append(missing)
+        """Keeps a skipped gap; several for one reason are told as one that spans them."""
+        why = missing.gap.why
+        first = next((m.gap.first for m in self.gaps if m.gap.why is why), missing.gap.first)
+        self.gaps = [m for m in self.gaps if m.gap.why is not why]
+        self.gaps.append(Missing(Gap(why, first, missing.gap.last), missing.place))
 
     def keep(self, key: str | int, entry: Entry) -> None:
         """Takes an event out of the ring; an earlier one under this key is dropped."""
@@ -136,11 +153,13 @@ Rule: TypeAlias = Callable[[Backlog, int], Full]
 
 
 def _block(backlog: Backlog, until: int) -> Full:
-    return Full.WAITS if backlog.index >= until else Full.ENDS
+    if backlog.index < until:
+        return Full.ENDS
+    return Full.WAITS if backlog.waiting() > backlog.buffer else Full.RELIEVED
 
 
-def _disconnect(_backlog: Backlog, _until: int) -> Full:
-    return Full.ENDS
+def _disconnect(backlog: Backlog, until: int) -> Full:
+    return Full.RELIEVED if _block(backlog, until) is Full.RELIEVED else Full.ENDS
 
 
 def _drop_oldest(backlog: Backlog, until: int) -> Full:

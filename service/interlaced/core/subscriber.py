@@ -12,7 +12,6 @@ from interlaced.core.cursor import CursorStamp, Origin, Place
 from interlaced.core.failure import Failure, Reason
 from interlaced.core.feed_settings import SubscriptionLimits
 from interlaced.core.frame import Frame, FrameKind, OverflowPolicy, Wishes
-from interlaced.core.model import Gap, GapWhy
 from interlaced.core.overflow import RULES, Backlog, Full
 from interlaced.core.ports import StartKind, TimerHandle
 from interlaced.core.replay import Replay
@@ -21,6 +20,8 @@ from interlaced.core.subscription_owner import SubscriptionOwner
 from interlaced.core.writing import Writing
 
 __all__ = ["Subscription"]
+
+_MOMENT = 1.0  # seconds that a write to a peer that reads may always take
 
 
 class Subscription:
@@ -39,6 +40,7 @@ class Subscription:
         "_full_timer",
         "_gap",
         "_going_away",
+        "_has_begun",
         "_is_greeted",
         "_limits",
         "_owner",
@@ -81,6 +83,7 @@ class Subscription:
         self._ending: Failure | None = None
         self._going_away: float | None = None
         self._is_greeted = False
+        self._has_begun = False
         self._beat_due = 0.0
         self._timer: TimerHandle | None = None
         self._full_timer: TimerHandle | None = None
@@ -145,6 +148,7 @@ class Subscription:
             if owner.clock.now() >= self._beat_due:
                 break
             await self._wait()
+        self._cancel_beat()
         if is_from_now:
             end = owner.ring.end
             self.start_at(end, owner.ring.place_before(end))
@@ -212,6 +216,7 @@ class Subscription:
             return None
         taken, frame = owner.memo.take(backlog.ring, backlog.index, backlog.filter)
         backlog.move(backlog.index + taken.used)
+        self._has_begun = True
         self._ease()
         if taken.gap is not None:
             return self._tell(taken.gap)
@@ -223,7 +228,9 @@ class Subscription:
             frame.cursor = self.cursor
         if not backlog.dropped:
             return frame
-        own = Frame(FrameKind.BATCH, frame.cursor, body=frame.body, events=frame.events)
+        # the shared frame may be encoded already, and then has no body any more
+        body = b"".join(taken.bodies)
+        own = Frame(FrameKind.BATCH, frame.cursor, body=body, events=frame.events)
         own.dropped, backlog.dropped = backlog.dropped, 0
         return own
 
@@ -232,6 +239,7 @@ class Subscription:
         bodies = [entry.data for entry in backlog.kept.values()]
         backlog.kept.clear()
         backlog.kept_bytes = 0
+        self._has_begun = True
         self._place = backlog.ring.place_before(backlog.index)
         self._ease()
         frame = Frame(FrameKind.BATCH, self.cursor, body=b"".join(bodies), events=len(bodies))
@@ -258,10 +266,12 @@ class Subscription:
             if taken.bodies:
                 body = b"".join(taken.bodies)
                 return Frame(FrameKind.BATCH, self.cursor, body=body, events=len(taken.bodies))
-        if replay.failure is not None:
+        if replay.failure is None:
+            return None
+        if replay.failure.reason is Reason.CURSOR_EXPIRED:
             oldest = self._stamp.stamp(Place(origin=Origin.OLDEST))
             raise replay.failure.but(oldest=oldest)
-        return None
+        raise replay.failure
 
     def _refill(self, replay: Replay) -> bool:
         items = replay.take()
@@ -293,6 +303,11 @@ class Subscription:
         self._timer = None
         self.wake()
 
+    def _cancel_beat(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def wake(self) -> None:
         """Lets a waiting `next` look again."""
         if self._waiter is not None and not self._waiter.done():
@@ -305,11 +320,12 @@ class Subscription:
         backlog = self.backlog
         if self._replay is not None or self._ending is not None:
             return
+        if backlog.index < until and not (self._has_begun and self in self._owner.writing):
+            # overtaken by the ring's end before its turn: it is not slow
+            backlog.take_first(until)
+            self._has_begun = True
         is_full = backlog.kept or backlog.index < until or backlog.waiting() > backlog.buffer
         if not is_full:
-            return
-        if backlog.index < until and self not in self._owner.writing:
-            self._overtaken(until)
             return
         before = backlog.dropped
         full = self._rule(backlog, until)
@@ -318,17 +334,12 @@ class Subscription:
         if full is Full.ENDS:
             self._too_slow()
         elif full is Full.WAITS:
-            self._start_timeout()
+            self._start_timeout(self._limits.timeout)
 
-    def _overtaken(self, until: int) -> None:
-        """The ring's end came past before this subscriber had its first turn: it is not slow."""
-        place = self.backlog.ring.place_before(until)
-        self.start_at(until, self._place, Missing(Gap(GapWhy.EXPIRED), place))
-
-    def _start_timeout(self) -> None:
+    def _start_timeout(self, timeout: float) -> None:
         if self._full_timer is None:
             clock = self._owner.clock
-            self._full_timer = clock.call_at(clock.now() + self._limits.timeout, self._too_slow)
+            self._full_timer = clock.call_at(clock.now() + timeout, self._too_slow)
 
     def _ease(self) -> None:
         """Calls the timeout off once the buffer is no longer full."""
@@ -368,9 +379,9 @@ class Subscription:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for timer in (self._timer, self._full_timer):
-            if timer is not None:
-                timer.cancel()
+        self._cancel_beat()
+        if self._full_timer is not None:
+            self._full_timer.cancel()
         try:
             for replay in (self._replay, self._stopped):
                 if replay is not None:
@@ -385,7 +396,7 @@ class Subscription:
         was taken is handed over."""
         self._owner.writing.add(self)
         if self._replay is not None:
-            self._start_timeout()
+            self._start_timeout(max(self._limits.timeout, _MOMENT))
 
     def end_write(self) -> None:
         """The peer has taken what was written."""

@@ -9,6 +9,7 @@ from interlaced.core.filter import Filter, Match
 from interlaced.core.frame import FrameKind, Overflow, OverflowPolicy, Wishes
 from interlaced.core.model import Gap, GapWhy
 from interlaced.core.overflow import RULES, Backlog, Full
+from interlaced.core.ports import Start, StartKind
 from interlaced.core.ring import Entry, Ring
 from interlaced.testing.clock import VirtualClock
 
@@ -263,3 +264,87 @@ def test_what_a_rule_keeps_is_bounded_in_bytes() -> None:
         backlog.kept_bytes = backlog.dropped = 0
         assert RULES[policy](backlog, 0) is Full.RELIEVED
         assert (len(backlog.kept), backlog.kept_bytes, backlog.dropped) == (5, 5000, 95)
+
+
+@pytest.mark.parametrize("policy", list(OverflowPolicy))
+@pytest.mark.parametrize("large", [False, True])
+def test_who_begins_at_the_end_of_a_busy_ring_is_not_slow(
+    policy: OverflowPolicy, large: bool
+) -> None:
+    """The ring moves on while the first frame is written: the second holds what it had there, and
+    what no frame could hold is told."""
+    clock = VirtualClock()
+
+    async def main() -> None:
+        frame, batch = (30, 10) if large else (10_000, 2)
+        rig = await make_rig(clock, ScriptedFeed(batch=batch), ring_events=40, s_frame_bytes=frame)
+        live = Listener(rig)
+        await rig.settle_down()
+        rig.feed.publish(*range(60))
+        await rig.settle_down(200)
+        oldest = Wishes(start=Start(StartKind.OLDEST), overflow=Overflow(policy, 30))
+        one = Listener(rig, oldest)
+        one.stall()
+        await rig.settle_down(3)
+        rig.feed.publish(*range(60, 70))
+        await rig.settle_down(40)
+        one.go_on()
+        await rig.settle_down(40)
+        assert one.failure is None
+        if large and policy in (OverflowPolicy.BLOCK, OverflowPolicy.DISCONNECT):
+            assert one.gaps == [GapWhy.EXPIRED]
+            assert one.got[-40:] == list(range(30, 70))
+        if not large and policy is not OverflowPolicy.CONFLATE:
+            missing = set(range(20, 70)) - set(one.got)
+            assert one.got == sorted(one.got)
+            assert len(missing) == one.dropped
+            assert not missing or policy is OverflowPolicy.DROP_NEWEST
+        for each in (one, live):
+            await each.kill()
+        await rig.hub.close()
+
+    clock.run(main())
+
+
+def test_a_peer_that_never_reads_its_first_frame_is_slow_all_the_same() -> None:
+    """F24: being new is forgiven once."""
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock, ScriptedFeed(batch=2), ring_events=40)
+        live = Listener(rig)
+        await rig.settle_down()
+        rig.feed.publish(*range(60))
+        await rig.settle_down(200)
+        one = Listener(rig, Wishes(start=Start(StartKind.OLDEST)))
+        one.stall()
+        await rig.settle_down(3)
+        rig.feed.publish(*range(60, 160))
+        await rig.settle_down(200)
+        assert one.failure is not None
+        assert one.failure.reason.value == "SLOW_CONSUMER"
+        await live.kill()
+        await rig.hub.close()
+
+    clock.run(main())
+
+
+def test_gaps_among_dropped_events_are_told_as_one_that_spans_them() -> None:
+    """L5: nothing is skipped untold."""
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig, one = await stalled(clock, wishes(OverflowPolicy.CONFLATE))
+        for first in (5, 20):
+            rig.feed.tell_gap(Gap(GapWhy.UPSTREAM_SEQUENCE, str(first), str(first + 2)))
+            for number in range(first + 3, first + 9):
+                rig.feed.publish(number, key="k")
+                await rig.settle_down()
+        one.go_on()
+        await rig.settle_down()
+        told = [frame.gap for frame in one.frames if frame.gap is not None]
+        assert told == [Gap(GapWhy.UPSTREAM_SEQUENCE, "5", "22")]
+        await one.kill()
+        await rig.hub.close()
+
+    clock.run(main())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from feed_rig import Listener, ScriptedFeed, after, make_rig, numbers
 
 from interlaced.core.filter import Filter, Match
-from interlaced.core.frame import FrameKind, Wishes
+from interlaced.core.frame import FrameKind, Overflow, OverflowPolicy, Wishes
 from interlaced.core.model import GapWhy
 from interlaced.testing.clock import VirtualClock
 
@@ -132,6 +132,51 @@ def test_a_replaying_feed_resumes_before_its_first_event_only_while_the_ring_liv
         await rig.settle_down(60)
         assert (three.got, three.gaps) == ([1, 2], [GapWhy.EXPIRED])
         await three.kill()
+        await rig.hub.close()
+
+    clock.run(main())
+
+
+def test_a_frame_that_is_shared_and_encoded_already_keeps_its_events() -> None:
+    """F24: a dropper that comes to a place where another took a frame gets the same events."""
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock)
+        dropper = Listener(rig, Wishes(overflow=Overflow(OverflowPolicy.DROP_OLDEST, 3)))
+        live = Listener(rig)
+        await rig.settle_down()
+        dropper.stall()
+        for number in range(7):
+            rig.feed.publish(number)
+            await rig.settle_down()
+        behind_three = live.frames[4].cursor
+        async with rig.hub.find("up.Ticks").subscribe(after(behind_three)) as other:
+            await other.next()
+            shared = await other.next()
+            assert numbers(shared) == [4, 5, 6]
+            assert shared is not None
+            shared.wire, shared.body = b"encoded", b""
+        dropper.go_on()
+        await rig.settle_down()
+        assert (dropper.got, dropper.dropped) == ([0, 4, 5, 6], 3)
+        for one in (dropper, live):
+            await one.kill()
+        await rig.hub.close()
+
+    clock.run(main())
+
+
+def test_the_first_heartbeat_is_as_punctual_as_the_others() -> None:
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock)
+        one = Listener(rig, Wishes(heartbeat=1.0))
+        await rig.settle_down()
+        await clock.sleep(1.01)
+        assert len(one.frames) == 2
+        await one.kill()
         await rig.hub.close()
 
     clock.run(main())
