@@ -36,7 +36,8 @@ class Replay:
     """Reads on from a place, one read ahead of its subscriber and no further.
 
     It reconnects by itself, without a gap or a repeat. `failure` is set where the place is no
-    longer kept and the subscriber asked to fail. Whoever made it closes it.
+    longer kept and the subscriber asked to fail, and where the connector broke. Whoever made it
+    closes it.
     """
 
     __slots__ = (
@@ -88,6 +89,9 @@ class Replay:
             self.is_over = True
         except _Expired as expired:
             self.failure = expired.failure
+        except Exception as error:  # noqa: BLE001  # a bug of a connector must end its subscriber, who would wait for ever
+            self.failure = Failure(Reason.INTERNAL_ERROR, "the feed's connector broke")
+            self.failure.__cause__ = error
         self._tools.wake()
 
     async def _keep_reading(self) -> None:
@@ -127,7 +131,7 @@ class Replay:
             if isinstance(one, Delivery):
                 items.append(self._tools.make(one.event, epoch))
                 self._start = Start(StartKind.AFTER, one.event.position)
-            elif one.why is GapWhy.EXPIRED:
+            elif one.why in (GapWhy.EXPIRED, GapWhy.NEW_HISTORY):
                 if self._fails:
                     await self._miss(one.why, epoch)
                 items.append(Missing(one, Place(epoch, origin=Origin.OLDEST)))

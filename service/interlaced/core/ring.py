@@ -87,8 +87,10 @@ class Ring:
         """Adds an item at `end`."""
         self._items.append(item)
         self.bytes += item.size
-        if isinstance(item, Entry):
-            self._places[item.position] = self.end
+        # a gap has a place of its own only where it stands for an event
+        position = _place_after(item).position
+        if position and (isinstance(item, Entry) or position not in self._places):
+            self._places[position] = self.end
         self.end += 1
 
     def bound(self, max_events: int, max_bytes: int) -> None:
@@ -118,9 +120,9 @@ class Ring:
             item = self[number]
             self.bytes -= item.size
             self._items[number - self._base] = None
-            if isinstance(item, Entry) and self._places.get(item.position) == number:
-                del self._places[item.position]
             self.floor = _place_after(item)
+            if self._places.get(self.floor.position) == number:
+                del self._places[self.floor.position]
         self.first = max(self.first, until)
         dead = self.first - self._base
         if dead > _COMPACT and dead * 2 > len(self._items):

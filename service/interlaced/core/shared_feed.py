@@ -181,6 +181,7 @@ class SharedFeed:
             self.subscriptions.discard(subscription)
             self._observer.subscribers_changed(len(self.subscriptions))
             self._leave()
+            self._note_idle()
 
     # competing consumers
 
@@ -260,9 +261,14 @@ class SharedFeed:
         until = self.ring.surplus()
         if until > self._low and self._lowest() < until:
             await asyncio.sleep(0)  # those just woken take what waits for them
+        self._make_room(until)
+
+    def _make_room(self, until: int) -> None:
+        """Trims the ring up to a number, once whoever is behind it has been moved on."""
+        if until > self._low and self._lowest() < until:
             for subscription in tuple(self.subscriptions):
                 subscription.review(until)
-        self._low = self._lowest() if until > self._low else self._low
+            self._lowest()
         self.ring.trim(until)
 
     def _lowest(self) -> int:
@@ -282,6 +288,7 @@ class SharedFeed:
         self._lost_at = None
         self._observer.connected()
         self._wake()
+        self._make_room(self.ring.surplus())  # a connection that never lasts brings only gaps
 
     def begin_history(self, epoch: int, *, is_first: bool) -> None:
         """What follows belongs to this history; unless it is the first, from its oldest event."""
@@ -325,7 +332,6 @@ class SharedFeed:
         if self._linger is None:
             until = self.clock.now() + self.binding.retain
             self._linger = self.clock.call_at(until, self._expire)
-        self._note_idle()
 
     def _note_idle(self) -> None:
         if not self.subscriptions and not self.members:
@@ -349,20 +355,27 @@ class SharedFeed:
         old, self.binding = self.binding, binding
         if old.digest == binding.digest:
             return  # the connection stays; the next one is opened on the new binding
+        # who reads for himself leaves: his broker may be another one now
         for member in tuple(self.members):
-            member.go_away(0.0)  # its broker may be another one now
+            member.go_away(0.0)
+        for subscription in tuple(self.subscriptions):
+            if subscription.is_replaying:
+                subscription.go_away(0.0)
         self.ring.bound(binding.ring_events, binding.ring_bytes)
-        if self._pump is None:
+        pump = self._pump
+        if pump is None:
             return
-        await self._pump.stop()
+        await pump.stop()
+        if self._pump is not pump:
+            return  # the linger ended meanwhile
         if old.feed.capability.replay != binding.feed.capability.replay:
-            self._pump.forget_position()
+            pump.forget_position()
             epoch = self._tools.random.getrandbits(32)
             self.ring.begin_epoch(epoch)
             self._miss(Gap(GapWhy.NEW_HISTORY), Place(epoch))
         self.is_over = False
         self._lost_at = self.clock.now()
-        self._pump.run()
+        pump.run()
 
     def go_away(self, reconnect_after: float) -> None:
         """Tells every subscriber and member to reconnect, each a little later than the other."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from feed_rig import Listener, ScriptedFeed, after, make_rig
+from feed_rig import Listener, ScriptedFeed, ScriptedReader, after, make_rig, numbers
 
 from interlaced.core.cursor import Origin, Place
 from interlaced.core.failure import Failure, Reason
-from interlaced.core.frame import Overflow, Wishes
-from interlaced.core.model import GapWhy
+from interlaced.core.frame import FrameKind, Overflow, Wishes
+from interlaced.core.model import Gap, GapWhy
 from interlaced.core.ports import Start, StartKind
 from interlaced.core.replay import start_after
 from interlaced.testing.clock import VirtualClock
@@ -221,3 +221,100 @@ def test_a_replay_goes_on_at_the_connector_that_a_reload_has_built() -> None:
         await rig.hub.close()
 
     clock.run(main())
+
+
+def test_a_reload_of_its_own_section_sends_a_replaying_subscriber_to_the_new_one() -> None:
+    """Its reader may never notice: an embedded topic outlives the section that named it."""
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock, ScriptedFeed(replays=True, batch=3))
+        rig.feed.publish(*range(6))
+        one = Listener(rig, OLDEST)
+        await clock.sleep(1)
+        assert one.subscription.is_replaying
+        newer = ScriptedFeed(replays=True, epoch=9)
+        newer.publish(100)
+        await rig.hub.swap({"up.Ticks": rig.binding(digest="2", feed=newer)})
+        await rig.settle_down()
+        assert one.frames[-1].kind is FrameKind.GOING_AWAY
+        two = Listener(rig, after(one.cursor))
+        await clock.sleep(5)
+        assert (two.got, two.gaps) == ([100], [GapWhy.NEW_HISTORY])
+        await two.kill()
+        await rig.hub.close()
+
+    clock.run(main())
+
+
+def test_a_replay_whose_connector_breaks_ends_its_subscriber() -> None:
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock, ScriptedFeed(replays=True))
+        rig.feed.publish(1)
+        opened = rig.feed.open
+
+        async def broken(start: Start) -> ScriptedReader:
+            if start.kind is StartKind.OLDEST:
+                raise RuntimeError("a bug")
+            return await opened(start)
+
+        rig.feed.open = broken  # type: ignore[method-assign]  # the connector's bug
+        one = Listener(rig, OLDEST)
+        await rig.settle_down()
+        assert one.failure is not None
+        assert one.failure.reason is Reason.INTERNAL_ERROR
+        assert isinstance(one.failure.__cause__, RuntimeError)
+        assert "bug" not in one.failure.message
+        await rig.hub.close()
+
+    clock.run(main())
+
+
+def test_a_replay_without_patience_still_lets_a_peer_read() -> None:
+    """BLOCK with no timeout is about what waits; a write that takes a moment is not slow."""
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock, ScriptedFeed(replays=True, batch=3))
+        rig.feed.publish(*range(30))
+        asked = Wishes(start=Start(StartKind.OLDEST), overflow=Overflow(timeout=0.0))
+        got: list[int] = []
+        async with rig.hub.find("up.Ticks").subscribe(asked) as subscription:
+            while len(got) < 30:
+                frame = await subscription.next()
+                with subscription.writing:
+                    await clock.sleep(0.1)
+                got += numbers(frame) if frame is not None and frame.events else []
+        assert got == list(range(30))
+        await rig.hub.close()
+
+    clock.run(main())
+
+
+def test_a_rebuilt_history_that_the_source_tells_fails_who_asked_to() -> None:
+    """F18: a source that is behind the cursor says so at its first read."""
+    clock = VirtualClock()
+
+    async def main(fails: bool) -> Listener:
+        rig = await make_rig(clock, ScriptedFeed(replays=True), retain=1.0)
+        live = Listener(rig)
+        await rig.settle_down()
+        rig.feed.publish(*range(3))
+        await rig.settle_down()
+        cursor = await live.kill()
+        await clock.sleep(5)
+        rig.feed.log[:] = []
+        rig.feed.first = 3
+        rig.feed.tell_gap(Gap(GapWhy.NEW_HISTORY))
+        one = Listener(rig, after(cursor, fails_on_expired=fails))
+        await clock.sleep(5)
+        await one.kill()
+        await rig.hub.close()
+        return one
+
+    failed = clock.run(main(True)).failure
+    assert failed is not None
+    assert failed.reason is Reason.CURSOR_EXPIRED
+    assert clock.run(main(False)).gaps == [GapWhy.NEW_HISTORY]

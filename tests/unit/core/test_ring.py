@@ -83,3 +83,16 @@ def test_smaller_bounds_apply_from_the_next_event() -> None:
     ring.bound(4, 10**6)
     fill(ring, 10)
     assert ring.end - ring.first == 4
+
+
+def test_a_gap_that_stands_for_an_event_has_a_place_of_its_own() -> None:
+    ring = Ring(1, max_events=10, max_bytes=10**6)
+    fill(ring, 1)
+    ring.append(Missing(Gap(GapWhy.RECONNECTED), ring.place_before(ring.end)))
+    ring.append(Missing(Gap(GapWhy.UPSTREAM_SEQUENCE), Place(1, at(2))))
+    fill(ring, 3)
+    assert [ring.after(Place(1, at(number))) for number in (1, 2, 3)] == [1, 3, 4]
+    ring.trim(3)
+    assert ring.after(Place(1, at(2))) == 3, "it is the floor now"
+    ring.trim(4)
+    assert [ring.after(Place(1, at(number))) for number in (1, 2)] == [None, None]

@@ -191,3 +191,68 @@ def test_nothing_is_alive_after_close() -> None:
         assert all(one.failure is not None for one in listeners[10:])
 
     clock.run(main())
+
+
+def test_a_cursor_behind_an_event_that_was_too_large_repeats_nothing() -> None:
+    """P8: the gap has a place of its own, and resuming is exclusively after it."""
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock, s_max_event=30)
+        one = Listener(rig)
+        await rig.settle_down()
+        rig.feed.publish(1, 10**40)
+        await rig.settle_down()
+        assert (one.got, one.gaps) == ([1], [GapWhy.UPSTREAM_SEQUENCE])
+        cursor = await one.kill()
+        rig.feed.publish(3)
+        two = Listener(rig, after(cursor, fails_on_expired=True))
+        await rig.settle_down()
+        assert (two.got, two.gaps, two.failure) == ([3], [], None)
+        await two.kill()
+        await rig.hub.close()
+
+    clock.run(main())
+
+
+def test_a_connection_that_never_lasts_fills_nothing() -> None:
+    """L7: every reconnect is told, and the ring of gaps is bounded as that of events is."""
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock, ring_events=10)
+        one = Listener(rig)
+        await rig.settle_down()
+        for _ in range(50):
+            rig.feed.drop_connections()
+            await clock.sleep(40)
+        ring = rig.hub.find("up.Ticks").ring
+        assert one.gaps == [GapWhy.RECONNECTED] * 50
+        assert ring.end - ring.first <= 10
+        await one.kill()
+        await rig.hub.close()
+
+    clock.run(main())
+
+
+def test_a_reload_survives_a_linger_that_ends_meanwhile() -> None:
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock, retain=1.0)
+        one = Listener(rig)
+        await rig.settle_down()
+        (reader,) = rig.feed.readers
+        reader.close = lambda: clock.sleep(5)  # type: ignore[method-assign]  # a slow goodbye
+        await one.kill()
+        await clock.sleep(0.5)
+        await rig.hub.swap({"up.Ticks": rig.binding(digest="2")})
+        two = Listener(rig)
+        await rig.settle_down()
+        rig.feed.publish(1)
+        await rig.settle_down()
+        assert two.got == [1]
+        await two.kill()
+        await rig.hub.close()
+
+    clock.run(main())
