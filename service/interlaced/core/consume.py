@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -125,6 +125,7 @@ class ConsumeSession:
         self._settling = 0
         self._ready: deque[Handed] = deque()
         self._results: list[Settled] = []
+        self._refused: OrderedDict[int, Failure] = OrderedDict()
         self._next_tag = 1
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
@@ -132,6 +133,7 @@ class ConsumeSession:
         self._is_joined = self._is_greeted = self._is_over = self._is_closing = False
         self._going_away: float | None = None
         self._until: float | None = None
+        self._after = tools.reconnect_after
         self._ending: Failure | None = None
         self.writing = Writing(self)
         self._beat_due = tools.clock.now() + tools.heartbeat
@@ -171,7 +173,7 @@ class ConsumeSession:
         if self._is_joined and not self._is_greeted:
             self._is_greeted = True
             return None
-        if self._ready and self._until is None:
+        if self._ready and self._until is None and not self._is_over:
             handed = self._hand_out()
             if handed:
                 return handed
@@ -198,13 +200,14 @@ class ConsumeSession:
 
     def _farewell(self, now: float) -> Farewell:
         """No more deliveries follow; what the member holds may still be settled for a while."""
-        after = self._tools.reconnect_after if self._going_away is None else self._going_away
+        if self._going_away is not None:
+            self._after = self._going_away
         self._until = now + self._tools.settle_grace
-        return Farewell(after)
+        return Farewell(self._after)
 
     def _drained(self) -> Failure:
-        after = self._going_away
-        return Failure(Reason.DRAINING, "the stream has ended; join again", retry_after=after)
+        text = "the stream has ended; join again"
+        return Failure(Reason.DRAINING, text, retry_after=self._after)
 
     async def _wait(self) -> None:
         tools = self._tools
@@ -220,42 +223,48 @@ class ConsumeSession:
     async def settle(self, settlements: Sequence[TagSettlement]) -> None:
         """Settles deliveries; the results are told by `next`, in this order.
 
-        One that was settled already is left as it is; an unknown tag has its own failure and
-        harms nothing else. Waits while the member does not read its results.
+        One that was settled already is left as it is, and told again; an unknown tag has its own
+        failure and harms nothing else. Waits while the member does not read its results.
         """
         while len(self._results) >= _MOST_RESULTS:
             self._told.clear()
             await self._told.wait()
         for start in range(0, len(settlements), _AT_ONCE):
             some = settlements[start : start + _AT_ONCE]
-            taken = [self._held.pop(one.tag, None) if _is_verdict(one) else None for one in some]
-            pairs = zip(some, taken, strict=True)
             self._settling = len(some)
             try:
-                settled = await asyncio.gather(*(self._settle(*pair) for pair in pairs))
+                await asyncio.gather(*(self._settle(one) for one in some))
             finally:
                 self._settling = 0
-            # Not before the wait: `next` may have told the old list, and put a new one here.
-            self._results += settled
+            self._results += [Settled(one.tag, self._refusal(one)) for one in some]
             self._room.set()
             self._changed.set()
 
-    async def _settle(self, one: TagSettlement, delivery: Delivery | None) -> Settled:
+    async def _settle(self, one: TagSettlement) -> None:
         if isinstance(one.settlement, Failure):
-            return Settled(one.tag, one.settlement)
+            return
+        delivery = self._held.pop(one.tag, None)
         if delivery is None:
-            is_old = 1 <= one.tag < self._next_tag and not self._is_waiting(one.tag)
-            return Settled(one.tag, None if is_old else _unknown_tag())
+            return
         try:
             await delivery.settle(one.settlement)
         except Failure as failure:
-            return Settled(one.tag, failure)
-        self._tools.observer.settled(one.settlement.verdict.value)
-        return Settled(one.tag)
+            self._refuse(one.tag, failure)
+        else:
+            self._tools.observer.settled(one.settlement.verdict.value)
 
-    def _is_waiting(self, tag: int) -> bool:
-        """Whether the tag was read from the broker but never handed out."""
-        return bool(self._ready) and tag >= self._ready[0].tag
+    def _refuse(self, tag: int, failure: Failure) -> None:
+        """Keeps what the broker did not take, so that nobody who asks again is told that it did."""
+        self._refused[tag] = failure
+        if len(self._refused) > self._tools.max_credit:
+            self._refused.popitem(last=False)
+
+    def _refusal(self, one: TagSettlement) -> Failure | None:
+        """Why this is no settlement, or None if the broker took it, now or before."""
+        if isinstance(one.settlement, Failure):
+            return one.settlement
+        end = self._ready[0].tag if self._ready else self._next_tag
+        return self._refused.get(one.tag) if 1 <= one.tag < end else _unknown_tag()
 
     def add_credit(self, more: int) -> None:
         """Lets so many more deliveries be unsettled, up to the server's limit."""
@@ -287,6 +296,11 @@ class ConsumeSession:
                     self.end(raised)
                     return
                 failure = raised
+            except Exception as error:  # noqa: BLE001  # a bug of a connector must end its member, who would wait for ever
+                bug = Failure(Reason.INTERNAL_ERROR, "the feed's connector broke")
+                bug.__cause__ = error
+                self.end(bug)
+                return
             attempt = 0 if self._next_tag > before else attempt + 1
             delay = self._tools.backoff.delay(attempt, self._tools.random)
             self._lose(failure, delay)
@@ -294,6 +308,8 @@ class ConsumeSession:
 
     def _lose(self, failure: Failure, retry_in: float) -> None:
         """What was not handed out is the broker's again; what was may still be settled."""
+        if self._ready:
+            self._next_tag = self._ready[0].tag  # nobody has seen the tags from here on
         self._ready.clear()
         if self.lost_at is None:
             self.lost_at = self._tools.clock.now()
@@ -374,10 +390,6 @@ def _size(delivery: Delivery) -> int:
     event = delivery.event
     extra = sum(len(name) + len(value) for name, value in event.attributes.items())
     return len(event.data) + 4 * (len(event.id) + len(event.subject) + len(event.key) + extra) + 256
-
-
-def _is_verdict(one: TagSettlement) -> bool:
-    return not isinstance(one.settlement, Failure)
 
 
 def _unknown_tag() -> Failure:

@@ -245,8 +245,11 @@ def test_a_settlement_that_the_broker_did_not_take_says_so() -> None:
             await member.next()
             await member.next()
             queue.is_broken = True
+            await member.settle([TagSettlement(1, ACK), TagSettlement(1, ACK)])
             await member.settle([TagSettlement(1, ACK)])
-            assert results(await member.next()) == [(1, "UPSTREAM_UNAVAILABLE")]
+            assert results(await member.next()) == [(1, "UPSTREAM_UNAVAILABLE")] * 3, (
+                "L4: asking again does not make it true"
+            )
 
     run(main, clock)
 
@@ -263,6 +266,8 @@ def test_a_lost_connection_is_joined_again_and_old_tags_stay_known() -> None:
             assert tags(await member.next()) == [1]
             queue.members.clear()
             queue.add(2)
+            await member.settle([TagSettlement(2, ACK)])
+            assert results(await member.next()) == [(2, "INVALID_REQUEST")], "not handed out yet"
             assert tags(await member.next()) == [2, 3], "the new one, and the lost one again"
             await member.settle([TagSettlement(tag, ACK) for tag in (1, 2, 3)])
             assert results(await member.next()) == [(1, ""), (2, ""), (3, "")]
@@ -323,6 +328,7 @@ def test_going_away_leaves_time_to_settle_and_takes_nothing_new(why: str) -> Non
             with pytest.raises(Failure) as ended:
                 await member.next()
             assert ended.value.reason is Reason.DRAINING
+            assert ended.value.retry_after == (3.0 if why == "drain" else 1.0)
         assert sorted(one.id for one, _ in queue.waiting) == ["e2", "e3"]
 
     run(main, clock)
@@ -374,6 +380,42 @@ def test_a_half_close_and_the_end_of_the_feed_end_the_session_in_peace() -> None
             assert await member.next() is None
             with pytest.raises(EndOfFeed):
                 await member.next()
+
+    run(main, clock)
+
+
+def test_a_member_that_says_no_more_is_given_no_more() -> None:
+    clock = VirtualClock()
+
+    async def main() -> None:
+        queue = Queue(clock)
+        queue.add(1, 2)
+        async with session(queue) as member:
+            await member.next()
+            await rest()
+            member.finish()
+            with pytest.raises(EndOfFeed):
+                await member.next()
+        assert sorted(one.id for one, _ in queue.waiting) == ["e1", "e2"]
+
+    run(main, clock)
+
+
+def test_a_connector_that_breaks_ends_its_member() -> None:
+    clock = VirtualClock()
+
+    async def main() -> None:
+        queue = Queue(clock)
+
+        async def broken(group: str) -> QueueReader:
+            raise RuntimeError(group)
+
+        queue.join = broken  # type: ignore[method-assign]  # the connector's bug
+        async with session(queue) as member:
+            with pytest.raises(Failure) as ended:
+                await member.next()
+        assert ended.value.reason is Reason.INTERNAL_ERROR
+        assert isinstance(ended.value.__cause__, RuntimeError)
 
     run(main, clock)
 

@@ -140,9 +140,10 @@ class _GroupReader:
             nonlocal is_settled
             if is_settled:
                 return
-            is_settled = True
             now, random = self._tools.clock.now(), self._tools.random
-            if self._group.settle(number, attempt, settlement, now=now, random=random):
+            is_dead = self._group.settle(number, attempt, settlement, now=now, random=random)
+            is_settled = True
+            if is_dead:
                 self._buried()
 
         return settle
