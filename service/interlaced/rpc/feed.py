@@ -82,9 +82,8 @@ class Feeds:
 
     async def publish(self, request: pb.PublishRequest, scope: Scope[pb.PublishRequest]) -> bytes:
         """Hands events to a sink; each has its own outcome."""
-        publication = read_publication(
-            request, deadline=scope.deadline, now=self._clock.now(), wants_ledger=False
-        )
+        now = self._clock.now()
+        publication = read_publication(request, deadline=scope.deadline, now=now)
         return publish_response(await self._dispatch.publish(publication))
 
 

@@ -166,9 +166,7 @@ def _result(one: Settled) -> pb.SettleResult:
     return pb.SettleResult(tag=one.tag, status=to_status(one.failure))
 
 
-def read_publication(
-    message: pb.PublishRequest, *, deadline: float, now: float, wants_ledger: bool
-) -> Publication:
+def read_publication(message: pb.PublishRequest, *, deadline: float, now: float) -> Publication:
     """Reads events for a sink; raises Failure INVALID_REQUEST with the fields."""
     fields = Fields()
     if not message.sink:
@@ -181,7 +179,7 @@ def read_publication(
     fields.check()
     return Publication(
         deadline=min(deadline, now + timeout),
-        effort=Effort(now, ledger=[] if wants_ledger else None),
+        effort=Effort(now),
         sink=message.sink,
         events=events,
     )

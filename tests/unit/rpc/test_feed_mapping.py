@@ -143,17 +143,12 @@ def test_what_a_member_is_told() -> None:
 def test_a_publication_is_read_and_bounded() -> None:
     event = event_pb2.Event(id="1", time=Timestamp(seconds=3), position=b"ignored", data=b"d")
     request = pb.PublishRequest(sink="a.b", events=[event], timeout=Duration(seconds=1))
-    made = read_publication(request, deadline=math.inf, now=100.0, wants_ledger=True)
-    assert (made.deadline, made.sink, made.effort.ledger) == (101.0, "a.b", [])
+    made = read_publication(request, deadline=math.inf, now=100.0)
+    assert (made.deadline, made.sink) == (101.0, "a.b")
     assert (made.events[0].time, made.events[0].position) == (3.0, b"")
     for events, field in (([], "events"), ([event] * (MAX_EVENTS + 1), "events")):
         with pytest.raises(Failure) as refused:
-            read_publication(
-                pb.PublishRequest(sink="a.b", events=events),
-                deadline=1.0,
-                now=0.0,
-                wants_ledger=False,
-            )
+            read_publication(pb.PublishRequest(sink="a.b", events=events), deadline=1.0, now=0.0)
         assert [one.field for one in refused.value.fields] == [field]
 
 
