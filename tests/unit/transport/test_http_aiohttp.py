@@ -599,3 +599,18 @@ async def test_among_thousands_of_odd_answers_none_is_given_to_another_caller() 
     server.close()
     assert counts.total() == 4000
     assert counts["answered"] >= 2400
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST", "PATCH", "OPTIONS"])
+async def test_every_method_has_its_body_or_says_that_there_is_none(method: str) -> None:
+    """A write without a body names its length, or some servers answer 411 or wait for one."""
+    async with RawServer() as server, wire(server.origin) as transport:
+        for body in (b"x", b"", None):
+            await send(transport, method, body)
+            seen = server.requests[-1]
+            assert seen.body == (body or b"")
+            assert not seen.headers("transfer-encoding")
+            is_write = method not in ("GET", "OPTIONS")
+            if body or is_write:
+                assert seen.headers("content-length") == [str(len(body or b""))]
+        assert server.connections == 1

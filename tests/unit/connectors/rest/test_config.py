@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,12 @@ def test_secrets_are_not_shown() -> None:
     """P49."""
     shown = config({"get": "/a"}, auth={"bearer": "canary"}, headers={"X-Key": "canary"})
     assert "canary" not in repr(shown) + str(shown.model_dump()) + shown.model_dump_json()
+
+
+def test_secrets_are_not_pickled() -> None:
+    """P49."""
+    with pytest.raises(TypeError, match="Secret cannot be pickled"):
+        pickle.dumps(config({"get": "/a"}, auth={"bearer": "canary"}))
 
 
 def test_an_error_repeats_no_secret() -> None:

@@ -51,6 +51,32 @@ def test_waits_are_read_against_the_time_of_day() -> None:
     assert other.retry_after is None
 
 
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after": "9999999"}, 3600.0),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "5, 7"}, None),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({"retry-after": "soon", "ratelimit": '"default";r=0;t=30'}, 30.0),
+        ({"ratelimit": '"default";r=5;t=30'}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1700000010"}, 10.0),
+        ({"x-ratelimit-reset": "10"}, 10.0),
+        ({}, None),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_waits_that_upstreams_name(
+    status: int, headers: dict[str, str], wait: float | None
+) -> None:
+    """F8, P17: seconds, dates, garbage, the past, and the fields of rate limits."""
+    failure = failure_of(HttpResponse(status, headers, b""), 1_700_000_000.0)
+    assert failure is not None
+    assert failure.retry_after == wait
+
+
 def test_a_rule_overrides_a_status() -> None:
     failure = judge({404: {"reason": "UPSTREAM_FAILED", "disposition": "temporary"}}, 404)
     assert failure is not None
