@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import socket
 import struct
@@ -14,6 +13,7 @@ from typing import Self
 
 from aiohttp import web
 
+from interlaced.codecs import json
 from interlaced.core.ports import Clock
 from interlaced.dev.chaos import Chaos, Fault
 
@@ -206,7 +206,7 @@ def _page(request: web.Request, found: Sequence[Mapping[str, object]], path: str
 
 def _read_order(body: bytes) -> Mapping[str, object] | web.Response:
     try:
-        order = json.loads(body)
+        order = json.decode(body)
     except ValueError:
         return _error(400, "the body is no JSON")
     product = order.get("product") if isinstance(order, dict) else None
