@@ -8,6 +8,7 @@ import json
 import logging
 
 import pytest
+import structlog
 
 from interlaced.core.secret import Secret
 from interlaced.telemetry import log as telemetry
@@ -22,6 +23,7 @@ def lines():
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     root.handlers[:] = before
     root.setLevel(level)
+    structlog.reset_defaults()  # or what runs later would log elsewhere than it expects
 
 
 def test_a_record_has_the_names_of_the_open_telemetry_log_model(lines) -> None:
@@ -92,5 +94,6 @@ def test_the_console_style_writes_for_people() -> None:
     finally:
         root.handlers[:] = before
         root.setLevel(level)
+        structlog.reset_defaults()
     assert "server.started" in stream.getvalue()
     assert not stream.getvalue().startswith("{")
