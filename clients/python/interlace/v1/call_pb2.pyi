@@ -80,13 +80,16 @@ class Call(_message.Message):
 
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
-        """The most time that this call may take; the caller's gRPC deadline and the operation's own
-        limit apply as well, and the least of them wins. Absent means no limit of its own.
+        """The most time that this call may take, above zero, counted from its own start; the caller's
+        gRPC deadline and the operation's own limit apply as well, and the least of them wins. Absent
+        means no limit of its own; in a Session it means the service's default (30 s).
         """
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Metadata of this call, such as `traceparent`; it is never sent upstream as headers."""
+        """Metadata of this call, such as `traceparent`, under which it is logged; it is never sent
+        upstream as headers.
+        """
 
     def __init__(
         self,

@@ -530,7 +530,7 @@ class Gap(_message.Message):
     TO_FIELD_NUMBER: _builtins.int
     WHY_FIELD_NUMBER: _builtins.int
     to: _builtins.str
-    """The first known position after the gap; empty if it is not known yet."""
+    """The last event that is missing; empty where it is not known."""
     why: Global___GapReason.ValueType
     """Why."""
     def __init__(

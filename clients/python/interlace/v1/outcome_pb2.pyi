@@ -144,11 +144,13 @@ class AttemptRecord(_message.Message):
     BREAKER_FIELD_NUMBER: _builtins.int
     BYTES_RECEIVED_FIELD_NUMBER: _builtins.int
     step: _builtins.str
-    """What this step was: `attempt`, or the name of the policy that waited (`retry`, `limiter`,
-    `bulkhead`, `admission`).
+    """What this step was: `attempt`, or the policy that made the call wait or refused it (`retry`,
+    `pause`, `limiter`, `bulkhead`, `admission`, `breaker`, `deadline`).
     """
     reason: _builtins.str
-    """The reason of API error that ended it, without prefix; empty for a success or a plain wait."""
+    """The ErrorReason that ended it, without prefix; `upstream_asked` or `local_limit` for a wait
+    with that cause; empty for a success or a plain wait.
+    """
     upstream_status: _builtins.str
     """The status that the upstream answered, such as `503`; empty if it gave none."""
     breaker: _builtins.str
