@@ -35,7 +35,7 @@ _GROUP = re.compile(r"[A-Za-z0-9_-]{1,64}")
 def check_group(group: str) -> None:
     """Raises Failure INVALID_REQUEST if a group has a name that some broker could not keep."""
     if _GROUP.fullmatch(group) is None:
-        violation = FieldViolation("group", "1 to 64 letters, digits, '-' or '_'")
+        violation = FieldViolation("open.group", "1 to 64 letters, digits, '-' or '_'")
         raise Failure(Reason.INVALID_REQUEST, "the group has no usable name", fields=(violation,))
 
 

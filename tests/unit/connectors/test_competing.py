@@ -19,7 +19,7 @@ def test_a_name_that_some_broker_cannot_keep_is_refused(name: str) -> None:
     with pytest.raises(Failure) as refused:
         check_group(name)
     assert refused.value.reason is Reason.INVALID_REQUEST
-    assert [violation.field for violation in refused.value.fields] == ["group"]
+    assert [violation.field for violation in refused.value.fields] == ["open.group"]
 
 
 def test_a_dead_letter_keeps_what_the_event_had_and_says_why() -> None:
