@@ -101,7 +101,7 @@ class Heartbeat(Strict):
     """How often we ping."""
     dead_after: Annotated[Duration, Field(gt=0)] | None = None
     """After so long without any frame the connection is killed; twice `ping` by default."""
-    frame: dict[str, Any] | None = None
+    frame: Annotated[dict[str, Any] | None, Field(repr=False)] = None
     """The JSON frame to ping with, for upstreams that do not count protocol pings."""
 
     @property
@@ -187,7 +187,7 @@ class Upstream(Strict):
     """The largest message, joined and inflated; a larger one ends the connection."""
     compression: bool = False
     """Whether to offer permessage-deflate."""
-    on_open: Annotated[tuple[_Template, ...], BeforeValidator(_as_list)] = ()
+    on_open: Annotated[tuple[_Template, ...], BeforeValidator(_as_list), Field(repr=False)] = ()
     """The JSON frames that subscribe, one or a list; `$resume.seq`, `$resume.id`, `$resume.time`
     and `$resume.sequences` stand for what came last, and their member is left out at first."""
     ack: Ack | None = None

@@ -34,6 +34,7 @@ from interlaced.core.ports import (
     TimerHandle,
     Tools,
 )
+from interlaced.core.tasks import end_tasks
 from interlaced.transport.egress import EgressGuard
 from interlaced.transport.tls import TlsSettings, client_context
 from interlaced.transport.websocket import (
@@ -214,8 +215,7 @@ class _Link:
         # Whoever comes next starts from now, not from where somebody else stopped.
         self._memory = Memory()
         if task is not None and task is not asyncio.current_task():
-            task.cancel()
-            await asyncio.wait([task])
+            await end_tasks([task])
 
     async def _run(self, ready: asyncio.Future[bool]) -> None:
         """Lives as long as one connection."""
@@ -281,7 +281,7 @@ class _Link:
             if not is_polite:
                 connection.abort()
             try:
-                await _stop_task(beat)
+                await end_tasks([beat])
             finally:  # the last reader may go, and cancel this, while it ends by itself
                 await connection.close(clock)
 
@@ -305,6 +305,8 @@ class _Link:
             self._hand_out(session.received(frame.data, is_text=is_text, now=clock.now()))
 
     def _hand_out(self, spans: Sequence[Span]) -> None:
+        if self._awaited:
+            self._forget_late()
         for feed, item in spans:
             if isinstance(item, Dropped):
                 self._tell_dropped(feed, item.value, 1)
@@ -325,11 +327,6 @@ class _Link:
                     await connection.ping()
                 else:
                     await connection.send(self._plan.ping_frame)
-
-
-async def _stop_task(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
 
 
 class _Watch:

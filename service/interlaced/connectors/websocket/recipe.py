@@ -139,11 +139,11 @@ class Plan:
     """A connector's configuration, compiled at load. Times are in seconds."""
 
     feeds: tuple[FeedPlan, ...]
-    on_open: tuple[dict[str, object], ...]
+    on_open: tuple[dict[str, object], ...] = field(repr=False)  # may hold secrets, as the next
     resumes: bool
     ack: AckPlan | None
     ping: float
-    ping_frame: str | None
+    ping_frame: str | None = field(repr=False)
     dead_after: float
     reconnects_on_unreadable: bool
     nonce: str

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from interlaced.connectors.websocket.config import Config
+from interlaced.connectors.websocket.recipe import compile_plan
 
 
 def parsed(feed: dict[str, Any] | None = None, **upstream: Any) -> Config:
@@ -100,3 +101,6 @@ def test_secrets_are_not_shown() -> None:
     config = parsed(auth={"bearer": "s3cret"}, headers={"X-Key": "s3cret"})
     assert "s3cret" not in repr(config)
     assert "s3cret" not in str(config.model_dump())
+    spoken = parsed(on_open={"token": "s3cret"}, heartbeat={"frame": {"token": "s3cret"}})
+    assert "s3cret" not in repr(spoken)
+    assert "s3cret" not in repr(compile_plan("c", spoken, "n"))
