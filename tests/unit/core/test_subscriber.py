@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
 from feed_rig import Listener, ScriptedFeed, after, make_rig, numbers
 
 from interlaced.core.filter import Filter, Match
 from interlaced.core.frame import FrameKind, Overflow, OverflowPolicy, Wishes
 from interlaced.core.model import GapWhy
+from interlaced.core.ports import Start, StartKind
 from interlaced.testing.clock import VirtualClock
 
 ONLY_A = Filter(type=Match("a"))
@@ -177,6 +181,37 @@ def test_the_first_heartbeat_is_as_punctual_as_the_others() -> None:
         await clock.sleep(1.01)
         assert len(one.frames) == 2
         await one.kill()
+        await rig.hub.close()
+
+    clock.run(main())
+
+
+@pytest.mark.parametrize("replays", [False, True])
+def test_a_subscriber_may_be_cancelled_at_every_step(replays: bool) -> None:
+    """P4, L8: wherever it is, its place is given up and no reader of its own stays."""
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock, ScriptedFeed(replays=replays, batch=2))
+        live = Listener(rig)
+        await rig.settle_down()
+        rig.feed.publish(*range(10))
+        await rig.settle_down()
+        oldest = Wishes(start=Start(StartKind.OLDEST))
+        tasks = asyncio.all_tasks()
+        for step in range(1, 60):
+            one = Listener(rig, oldest)
+            if step % 3 == 1:
+                rig.feed.drop_connections()
+            await rig.settle_down(step)
+            rig.feed.publish(10 + step)
+            await one.kill()
+            assert rig.hub.find("up.Ticks").subscriptions == {live.subscription}
+            assert asyncio.all_tasks() == tasks
+            assert len(rig.feed.readers) <= 1
+            await clock.sleep(5)
+        assert live.failure is None
+        await live.kill()
         await rig.hub.close()
 
     clock.run(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,11 +14,14 @@ from interlaced.connectors.memory.connector import build
 from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.model import (
     Call,
+    Confirmation,
     Delivery,
     Effect,
     Effort,
+    Event,
     Gap,
     GapWhy,
+    Publication,
     Reply,
     Settlement,
     Verdict,
@@ -31,6 +35,11 @@ from interlaced.testing.source_suite import make_events
 def make(tools: Tools, **parts: Any) -> Connector:
     document = {"upstream": {"memory": "main"}, **parts}
     return build("orders", Config.model_validate(document), tools)
+
+
+async def publish(connector: Connector, *events: Event) -> Sequence[Confirmation]:
+    asked = Publication(sink="orders.Orders", events=events, deadline=99.0, effort=Effort(0.0))
+    return await connector.sinks["Orders"].publish(asked)
 
 
 async def call(connector: Connector, name: str) -> Reply:
@@ -178,3 +187,57 @@ def test_a_cancelled_wait_leaves_no_watcher() -> None:
 
 def test_the_rigs_document_is_a_manifest() -> None:
     assert Config.model_validate(DOCUMENT).upstream.memory == "main"
+
+
+def test_events_groups_and_attempts_survive_a_reload_of_their_section() -> None:
+    """F22: a changed section is a new connector on the same broker, and the newest rule holds."""
+    clock = VirtualClock()
+    tools = make_tools(clock)
+
+    def section(most: int) -> Connector:
+        return make(tools, feeds={"Orders": {"ack": {"max_deliver": most}}}, sinks={"Orders": {}})
+
+    async def main() -> None:
+        old = section(9)
+        (event, other) = make_events(2)
+        assert (await publish(old, event, other))[0].failure is None
+        member = await old.feeds["Orders"].join("g")
+        first = await member.read()
+        assert isinstance(first[0], Delivery)
+        await old.close()
+        with pytest.raises(Failure) as closed:
+            await publish(old, event)
+        assert closed.value.reason is Reason.DRAINING
+        new = section(2)
+        assert (await publish(new, event))[0].is_duplicate
+        await member.close()
+        again = await (await new.feeds["Orders"].join("g")).read()
+        assert [one.attempt for one in again if isinstance(one, Delivery)] == [2, 2]
+        assert isinstance(again[0], Delivery)
+        await again[0].settle(Settlement(Verdict.NACK))
+        letters = await (await new.feeds["Orders.dead"].open(Start(StartKind.OLDEST))).read()
+        assert [one.event.id for one in letters if isinstance(one, Delivery)] == [event.id]
+
+    clock.run(main())
+
+
+def test_a_verdict_that_was_refused_is_refused_again() -> None:
+    """L4: a delivery that was given to another is not settled by asking twice."""
+    clock = VirtualClock()
+
+    async def main() -> None:
+        connector = make(
+            make_tools(clock), feeds={"Orders": {"ack": {"wait": "1s"}}}, sinks={"Orders": {}}
+        )
+        await publish(connector, *make_events(1))
+        one, two = [await connector.feeds["Orders"].join("g") for _ in range(2)]
+        (late,) = await one.read()
+        await clock.sleep(2)
+        assert len(await two.read()) == 1
+        assert isinstance(late, Delivery)
+        for _ in range(2):
+            with pytest.raises(Failure) as stale:
+                await late.settle(Settlement(Verdict.ACK))
+            assert stale.value.reason is Reason.UPSTREAM_CONFLICT
+
+    clock.run(main())
