@@ -11,10 +11,12 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
+from google.protobuf.internal import api_implementation
 
 from interlaced.rpc.guard import Guard
 from interlaced.rpc.noise import silence_poller
 from interlaced.rpc.settings import RpcSettings
+from interlaced.telemetry.log import log
 
 __all__ = ["BindError", "RpcServer", "TlsFiles", "server_options", "spell_address"]
 
@@ -114,6 +116,9 @@ class RpcServer:
         """Binds and serves; returns the port. Raises BindError."""
         settings = self.guard.settings
         silence_poller(asyncio.get_running_loop())
+        if api_implementation.Type() != "upb":
+            # It works, ten times slower, and nothing else would tell.
+            log.warning("server.slow_protobuf", implementation=api_implementation.Type())
         # No `maximum_concurrent_rpcs`: the pinned version lets far more through; the guard counts.
         server = grpc.aio.server(options=server_options(settings))
         server.add_generic_rpc_handlers((*self.services, self.guard.unknown_methods()))

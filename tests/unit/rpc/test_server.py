@@ -8,6 +8,7 @@ import grpc
 import grpc.aio
 import pytest
 from rpc_bench import a_guard
+from structlog.testing import capture_logs
 
 from interlaced.rpc.server import BindError, RpcServer, TlsFiles, server_options, spell_address
 from interlaced.rpc.settings import RpcSettings
@@ -71,6 +72,15 @@ async def test_pem_files_that_are_none_end_it_in_our_words(tmp_path: Path) -> No
     pem.write_text("no certificate")
     with pytest.raises(BindError, match="or a PEM file wrong"):
         await RpcServer(guard=a_guard(), services=(), tls=TlsFiles(pem, pem)).start()
+
+
+async def test_a_protobuf_without_its_compiled_core_is_told(monkeypatch) -> None:
+    monkeypatch.setattr("google.protobuf.internal.api_implementation.Type", lambda: "python")
+    server = RpcServer(guard=a_guard(), services=())
+    with capture_logs() as records:
+        await server.start()
+        await server.stop(0.1)
+    assert [record["event"] for record in records] == ["server.slow_protobuf"]
 
 
 def test_the_limits_are_in_the_options() -> None:
