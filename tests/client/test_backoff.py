@@ -16,15 +16,14 @@ class Highest(random.Random):
 
 
 def test_the_ceiling_doubles_up_to_the_maximum() -> None:
-    backoff = Backoff(Reconnect(initial=1, maximum=5, patience=None), 0, chance=Highest())
+    backoff = Backoff(Reconnect(initial=1, maximum=5, patience=None), chance=Highest())
     assert [backoff.wait(0) for _ in range(5)] == [1, 2, 4, 5, 5]
 
 
 def test_waits_are_spread_evenly_from_zero() -> None:
     chance = random.Random(1)
     waits = [
-        Backoff(Reconnect(initial=1, maximum=5), 0, chance=chance).wait(0) or 0.0
-        for _ in range(1000)
+        Backoff(Reconnect(initial=1, maximum=5), chance=chance).wait(0) or 0.0 for _ in range(1000)
     ]
     assert 0 <= min(waits) < 0.05
     assert 0.95 < max(waits) <= 1
@@ -32,33 +31,34 @@ def test_waits_are_spread_evenly_from_zero() -> None:
 
 
 def test_a_sign_of_life_begins_anew() -> None:
-    backoff = Backoff(Reconnect(initial=1, maximum=50, patience=10), 0, chance=Highest())
+    backoff = Backoff(Reconnect(initial=1, maximum=50, patience=10), chance=Highest())
     backoff.wait(1)
     backoff.wait(2)
-    backoff.succeeded(9)
+    backoff.succeeded()
     assert backoff.wait(18) == 1
 
 
-def test_patience_is_counted_from_the_last_sign_of_life() -> None:
-    backoff = Backoff(Reconnect(patience=10), 0)
-    assert backoff.wait(9.9) is not None
-    assert backoff.wait(10) is None
-    backoff.succeeded(11)
-    assert backoff.wait(20) is not None
+def test_patience_is_counted_from_the_first_failure_in_a_row() -> None:
+    backoff = Backoff(Reconnect(patience=10))
+    assert backoff.wait(100) is not None
+    assert backoff.wait(109.9) is not None
+    assert backoff.wait(110) is None
+    backoff.succeeded()
+    assert backoff.wait(120) is not None
 
 
 def test_what_the_service_asks_for_is_the_least() -> None:
-    backoff = Backoff(Reconnect(initial=1), 0)
+    backoff = Backoff(Reconnect(initial=1))
     assert 3 <= (backoff.wait(0, 3) or 0) <= 4
 
 
 def test_a_thousand_failures_do_not_overflow() -> None:
-    backoff = Backoff(Reconnect(patience=None), 0, chance=Highest())
+    backoff = Backoff(Reconnect(patience=None), chance=Highest())
     assert [backoff.wait(0) for _ in range(3000)][-1] == 30.0
 
 
 def test_whoever_was_told_when_to_be_back_is_not_early_and_not_in_step() -> None:
-    backoff = Backoff(Reconnect(initial=1), 0)
+    backoff = Backoff(Reconnect(initial=1))
     waits = {backoff.after(5) for _ in range(100)}
     assert all(5 <= wait <= 5.5 for wait in waits)
     assert len(waits) > 50

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Generator
+
 import pytest
 
 from interlace.channel import ChannelConfig
 from interlace.connection import Connection
-from interlace.errors import ClientClosed
+from interlace.errors import ClientClosed, DeadlineExceeded, Reached
 from interlace.testing import FakeServer
 from interlace.v1 import gateway_service_pb2 as pb
 
@@ -52,3 +55,25 @@ async def test_the_metadata_says_who_calls_and_whether_a_ledger_is_wanted() -> N
     connection = Connection("127.0.0.1:1", ChannelConfig(api_key="k"), 30)
     assert connection.metadata() == (("authorization", "Bearer k"),)
     assert connection.metadata(ledger=True)[-1] == ("interlace-ledger", "1")
+
+
+async def test_a_reply_that_the_deadline_cut_off_is_an_error_and_not_none() -> None:
+    """Now and then gRPC gives OK and no message, when the deadline passes between the two."""
+
+    class CutOff:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def __await__(self) -> Generator[None, None, None]:
+            yield from asyncio.sleep(0).__await__()
+
+        async def trailing_metadata(self) -> tuple[()]:
+            return ()
+
+        def cancel(self) -> None: ...
+
+    connection = Connection("127.0.0.1:1", ChannelConfig(), 30)
+    with pytest.raises(DeadlineExceeded, match="cut the reply off") as cut:
+        await connection.ask(CutOff, pb.CallRequest(), timeout=None)
+    assert cut.value.is_from_network
+    assert cut.value.reached is Reached.MAYBE
+    await connection.close()

@@ -179,3 +179,21 @@ async def test_without_reconnect_the_error_is_raised(server: FakeServer, client:
         feed.fail(Failed("INVALID_REQUEST"))
         with pytest.raises(InvalidRequest):
             await first
+
+
+async def test_a_silent_service_counts_as_lost_and_a_quiet_one_does_not(
+    server: FakeServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interlace.consumer._SILENCE", 0.2)
+    feed = server.feed("desk.Orders")
+    feed.heartbeat = 0.05
+    async with client.consume("desk.Orders", "group", reconnect=QUICK) as deliveries:
+        waiting = asyncio.create_task(anext(deliveries))
+        await until(lambda: feed.subscribers == 1)
+        link = deliveries._link
+        await asyncio.sleep(0.4)
+        assert deliveries._link is link
+        feed.heartbeat = 30
+        await until(lambda: deliveries._link not in (None, link))
+        feed.emit(*numbered(1))
+        assert (await waiting).event.id == "1"

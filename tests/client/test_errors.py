@@ -93,7 +93,9 @@ TABLE: dict[str, tuple[type[InterlaceError], str]] = {
 
 
 def test_the_table_knows_every_reason_of_the_protos_and_the_service() -> None:
-    proto = {name.removeprefix("ERROR_REASON_") for name, _ in ErrorReason.items()} - {"UNSPECIFIED"}
+    proto = {name.removeprefix("ERROR_REASON_") for name, _ in ErrorReason.items()} - {
+        "UNSPECIFIED"
+    }
     assert set(TABLE) == set(CODES) == proto
     assert {reason.value: code for reason, code in SERVED.items()} == dict(CODES)
 

@@ -105,7 +105,9 @@ async def test_p8_a_hundred_killed_connections_lose_and_repeat_nothing(service: 
         FaultProxy(host, int(port)) as proxy,
         Client(service) as publisher,
         Client(f"127.0.0.1:{proxy.port}") as client,
-        client.subscribe("desk.Orders", start=Start.oldest(), reconnect=QUICK) as events,
+        client.subscribe(
+            "desk.Orders", start=Start.oldest(), heartbeat=1, reconnect=QUICK
+        ) as events,
     ):
         cuts = 0
 

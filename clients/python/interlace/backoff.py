@@ -15,7 +15,8 @@ class Reconnect:
     """How to reconnect; times in seconds.
 
     Each wait is drawn evenly from 0 to a ceiling that begins at `initial` and doubles up to
-    `maximum`. After `patience` without a sign of life the last error is raised; None means never.
+    `maximum`. When failures have followed each other for `patience`, the last error is raised; None
+    means never.
     """
 
     initial: float = 0.25
@@ -26,23 +27,22 @@ class Reconnect:
 class Backoff:
     """Counts failures in a row. `now` is a monotonic time in seconds, given by the caller."""
 
-    def __init__(
-        self, reconnect: Reconnect, now: float, *, chance: random.Random = _CHANCE
-    ) -> None:
+    def __init__(self, reconnect: Reconnect, *, chance: random.Random = _CHANCE) -> None:
         self._reconnect = reconnect
         self._chance = chance
         self._failures = 0
-        self._alive = now
+        self._since = 0.0
 
-    def succeeded(self, now: float) -> None:
+    def succeeded(self) -> None:
         """Notes a sign of life."""
         self._failures = 0
-        self._alive = now
 
     def wait(self, now: float, at_least: float | None = None) -> float | None:
         """Notes a failure and returns the seconds to wait, or None once patience is over."""
         patience = self._reconnect.patience
-        if patience is not None and now - self._alive >= patience:
+        if not self._failures:
+            self._since = now
+        elif patience is not None and now - self._since >= patience:
             return None
         ceiling = min(self._reconnect.maximum, self._reconnect.initial * 2.0**self._failures)
         self._failures = min(self._failures + 1, 62)

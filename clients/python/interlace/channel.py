@@ -88,6 +88,9 @@ def channel_options(config: ChannelConfig, *, for_feeds: bool = False) -> list[O
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.max_send_message_length", 2 * config.max_message),
         ("grpc.max_receive_message_length", 2 * config.max_message),
+        # Its default waits up to two minutes before it looks for a service that is back.
+        ("grpc.initial_reconnect_backoff_ms", 250),
+        ("grpc.max_reconnect_backoff_ms", 5_000),
         # Streams of feeds do not share a connection, and its limit of streams, with calls.
         ("grpc.use_local_subchannel_pool", 1),
     ]

@@ -9,7 +9,13 @@ from weakref import WeakSet
 import grpc
 
 from interlace.channel import ChannelConfig, caller_metadata, open_channel
-from interlace.errors import ClientClosed, error_from_rpc, is_own_cancel
+from interlace.errors import (
+    ClientClosed,
+    DeadlineExceeded,
+    ErrorFacts,
+    error_from_rpc,
+    is_own_cancel,
+)
 from interlace.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from interlace.v1.feed_service_pb2_grpc import FeedServiceStub
 from interlace.v1.gateway_service_pb2_grpc import GatewayServiceStub
@@ -29,6 +35,9 @@ __all__ = ["Connection"]
 
 CallT = TypeVar("CallT")
 
+_CUT_OFF = ErrorFacts(
+    code=grpc.StatusCode.DEADLINE_EXCEEDED, message="the deadline cut the reply off"
+)
 _LEDGER = (("interlace-ledger", "1"),)
 
 
@@ -91,13 +100,17 @@ class Connection:
             )
         )
         try:
-            return await call, await call.trailing_metadata()
+            reply, trailers = await call, await call.trailing_metadata()
         except grpc.aio.AioRpcError as error:
             raise error_from_rpc(error) from error
         except asyncio.CancelledError as error:
             if is_own_cancel():
                 raise
             raise ClientClosed from error
+        if reply is None:
+            # gRPC's own race: the status arrived, OK, and the deadline cut the reply off.
+            raise DeadlineExceeded(_CUT_OFF)
+        return reply, trailers
 
     def own(self, call: CallT) -> CallT:
         """Takes note of a call, so that `close` ends it."""

@@ -23,6 +23,7 @@ __all__ = ["Consumer", "Delivery"]
 OpenStream: TypeAlias = Callable[[], Any]
 
 _MOST_SETTLEMENTS = 1000
+_SILENCE = 45.0  # three of the service's heartbeats
 
 
 class Delivery:
@@ -124,11 +125,11 @@ class _Link:
 
     def ended(self, error: InterlaceError | None) -> None:
         """Deliveries that were not settled are somebody else's now."""
-        self.is_over, self.error = True, error
+        self.is_over, self.error = True, self.error or error
         self.ready.clear()
         for result in self._results.values():
             if not result.done():
-                result.set_exception(_delivery_lost(error))
+                result.set_exception(_delivery_lost(self.error))
         self._results.clear()
         self.news.set()
 
@@ -147,7 +148,7 @@ class Consumer:
         self._open_stream = open_stream
         self._opening = opening
         self._reconnect = reconnect
-        self._backoff: Backoff | None = None
+        self._backoff = Backoff(reconnect or Reconnect())
         self._link: _Link | None = None
         self._not_before = 0.0
         self._is_over = False
@@ -163,9 +164,18 @@ class Consumer:
             if link.is_over:
                 self._plan(link)
                 continue
-            link.news.clear()
-            await link.news.wait()
+            await self._wait(link)
         raise StopAsyncIteration
+
+    async def _wait(self, link: _Link) -> None:
+        """Waits for news; a service that misses its heartbeats counts as lost."""
+        link.news.clear()
+        try:
+            async with asyncio.timeout(_SILENCE):
+                await link.news.wait()
+        except TimeoutError:
+            link.error = lost_stream("the service has been silent for too long")
+            await link.duplex.close()
 
     def allow(self, more: int) -> None:
         """Allows so many more unsettled deliveries from now on."""
@@ -204,12 +214,10 @@ class Consumer:
 
     def _plan(self, link: _Link) -> None:
         """Says when to join again, or raises what cannot be mended so."""
-        if self._backoff is None:
-            self._backoff = Backoff(self._reconnect or Reconnect(), _now())
         error = link.error or lost_stream("the service ended the stream")
         wait: float | None = None
         if link.is_joined:
-            self._backoff.succeeded(_now())
+            self._backoff.succeeded()
         if link.going_away is not None:
             wait = self._backoff.after(link.going_away)
         elif self._reconnect is not None and error.can_reconnect:

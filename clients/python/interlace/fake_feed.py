@@ -26,12 +26,14 @@ class FakeFeed:
     """A feed that remembers everything and breaks on request.
 
     `emit` adds events. `disconnect`, `go_away`, `gap`, `drop` and `fail` act on every open stream;
-    `refuse` on those that come. `frame_size` is how many events a frame may hold.
+    `refuse` on those that come. `frame_size` is how many events a frame may hold, and
+    `heartbeat` how many seconds group members wait for a sign of life.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.frame_size = 100
+        self.heartbeat = 15.0
         self.requests: list[pb.SubscribeRequest] = []
         self.dead: list[tuple[Event, str]] = []
         """What group members rejected, and why."""
@@ -136,6 +138,15 @@ class _Stream:
         self.told.append(what)
         self.news.set()
 
+    async def rest(self, beat: float) -> bool:
+        """Waits for news; returns whether there is some before the heartbeat is due."""
+        try:
+            async with asyncio.timeout(beat):
+                await self.news.wait()
+        except TimeoutError:
+            return False
+        return True
+
 
 class _Subscriber:
     """One subscription: a place in the history."""
@@ -158,8 +169,8 @@ class _Subscriber:
                     return
             elif self._at < len(self._feed._events):  # noqa: SLF001  # the feed is ours
                 await self._send_events()
-            else:
-                await self._rest(stream)
+            elif not await stream.rest(self._request.heartbeat.ToNanoseconds() / 1e9 or 15.0):
+                await self._send(pb.SubscribeResponse(checkpoint=pb.Checkpoint()))
 
     def _place(self) -> tuple[int, bool]:
         """Where to start, and whether what should come there is gone."""
@@ -207,15 +218,6 @@ class _Subscriber:
         await self._send(frame)
         return isinstance(what, pb.GoingAway)
 
-    async def _rest(self, stream: _Stream) -> None:
-        """Waits for news, and sends a heartbeat if there is none."""
-        beat = self._request.heartbeat.ToNanoseconds() / 1e9 or 15.0
-        try:
-            async with asyncio.timeout(beat):
-                await stream.news.wait()
-        except TimeoutError:
-            await self._send(pb.SubscribeResponse(checkpoint=pb.Checkpoint()))
-
 
 class _Group:
     """What the members of a group share: what comes next, and what comes again."""
@@ -248,8 +250,8 @@ class _Member:
                 elif deliveries := self._hand_out():
                     batch = pb.DeliveryBatch(deliveries=deliveries)
                     await write(pb.ConsumeResponse(deliveries=batch))
-                else:
-                    await stream.news.wait()
+                elif not await stream.rest(self._feed.heartbeat):
+                    await write(pb.ConsumeResponse(checkpoint=pb.Checkpoint()))
         finally:
             await end_tasks(reader)
             self._group.again.extend(self._held.values())

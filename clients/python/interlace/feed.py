@@ -35,6 +35,8 @@ Item: TypeAlias = Event | Gap | Dropped
 
 OpenStream: TypeAlias = Callable[[pb.SubscribeRequest], Any]
 
+# gRPC may miss the reset of a connection that only reads, until its next ping (60 s).
+_HEARTBEAT = 10.0
 _SILENT_BEATS = 3
 
 
@@ -66,10 +68,10 @@ class Subscription:
         self._open_stream = open_stream
         self._reconnect = options.get("reconnect", Reconnect())
         self._start = options.get("start", Start.now())
-        self._heartbeat = options.get("heartbeat", 15.0)
+        self._heartbeat = options.get("heartbeat", _HEARTBEAT)
         self._request = _request(feed, options, self._heartbeat)
         self._stream: ReadStream[pb.SubscribeResponse] | None = None
-        self._backoff: Backoff | None = None
+        self._backoff = Backoff(self._reconnect or Reconnect())
         self._ready: deque[Item] = deque()
         self._is_over = False
         self._not_before = 0.0
@@ -131,7 +133,7 @@ class Subscription:
                 await self._drop()
                 self._plan(error)
                 continue
-            self._alive().succeeded(_now())
+            self._backoff.succeeded()
             self._received = frame.cursor or self._received
             if frame.WhichOneof("frame") != "going_away":
                 return frame
@@ -142,7 +144,7 @@ class Subscription:
         if frame.dropped:
             self._ready.append(Dropped(frame.dropped))
         after = frame.going_away.reconnect_after.ToNanoseconds() / 1e9
-        self._not_before = _now() + self._alive().after(after)
+        self._not_before = _now() + self._backoff.after(after)
         await self._drop()
 
     async def _read(self) -> pb.SubscribeResponse:
@@ -170,16 +172,11 @@ class Subscription:
         """Says when to reconnect, or raises what cannot be mended so."""
         wait = None
         if self._reconnect is not None and error.can_reconnect:
-            wait = self._alive().wait(_now(), error.retry_after)
+            wait = self._backoff.wait(_now(), error.retry_after)
         if wait is None:
             self._is_over = True
             raise error
         self._not_before = _now() + wait
-
-    def _alive(self) -> Backoff:
-        if self._backoff is None:
-            self._backoff = Backoff(self._reconnect or Reconnect(), _now())
-        return self._backoff
 
     async def _drop(self) -> None:
         stream, self._stream = self._stream, None

@@ -167,7 +167,7 @@ class Session:
         self._deadline = deadline
         self._reconnect = reconnect
         self._numbers = itertools.count(1)
-        self._backoff: Backoff | None = None
+        self._backoff = Backoff(reconnect or Reconnect())
         self._link: _Link | None = None
         self._last: InterlaceError | None = None
         self._not_before = 0.0
@@ -226,11 +226,9 @@ class Session:
         if self._reconnect is None or link is not self._link:
             return
         now = asyncio.get_running_loop().time()
-        if self._backoff is None:
-            self._backoff = Backoff(self._reconnect, now)
         retry_after = error.retry_after if error is not None else None
         if link.has_answered:
-            self._backoff.succeeded(now)
+            self._backoff.succeeded()
             self._not_before = now + self._backoff.after(retry_after or 0.0)
             return
         wait = self._backoff.wait(now, retry_after)

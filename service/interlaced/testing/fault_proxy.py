@@ -115,7 +115,7 @@ class FaultProxy:
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
+        self._unserved: set[socket.socket] = set()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
         self.accepted = 0
@@ -140,6 +140,8 @@ class FaultProxy:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for sock in self._unserved:  # their tasks were cancelled before they began
+            sock.close()
         self._reserved.close()
 
     @property
@@ -187,16 +189,15 @@ class FaultProxy:
     def _listen(self) -> None:
         self._listener = _socket(self.port)
         self._listener.listen(512)
-        self._accepting = self._own(self._accept(self._listener))
+        # No task waits in `sock_accept`: cancelling it could lose what it has just accepted.
+        asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
 
     def _stop_listening(self) -> None:
         if self._listener is not None:
             # Before the close, or the loop would later forget whoever has the number next.
             asyncio.get_running_loop().remove_reader(self._listener.fileno())
             self._listener.close()
-        if self._accepting is not None:
-            self._accepting.cancel()
-        self._listener = self._accepting = None
+        self._listener = None
 
     def _own(self, coroutine: object) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.ensure_future(coroutine)  # type: ignore[call-overload]  # a coroutine of ours
@@ -204,16 +205,18 @@ class FaultProxy:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            sock, _ = await loop.sock_accept(listener)
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionError):  # it left before we looked
+            sock, _ = listener.accept()
+            sock.setblocking(False)
             self.accepted += 1
             is_pinned = bool(self._next)
             faults = self._next.popleft() if is_pinned else self._faults
+            self._unserved.add(sock)
             self._own(self._serve(sock, faults, is_pinned))
 
     async def _serve(self, sock: socket.socket, faults: Faults, is_pinned: bool) -> None:
+        self._unserved.discard(sock)
         reader, writer = await asyncio.open_connection(sock=sock)
         link = _Link(writer, faults, pinned=is_pinned)
         self._links.add(link)
