@@ -139,5 +139,7 @@ def interrupted(arguments: Sequence[str], *, after: str, environment: Mapping[st
         told = process.stdout.readline()
         assert after in told
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=HANG)
-    return Ended(process.returncode, told + out, err)
+        assert process.stderr is not None
+        out, err = process.stdout.read(), process.stderr.read()
+        code = process.wait(HANG)
+    return Ended(code, told + out, err)

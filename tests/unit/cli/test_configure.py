@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from command import invoke, run
+from command import invoke
 
 from interlaced.core.failure import Reason
 from interlaced.manifest.codes import CODES
@@ -136,9 +136,9 @@ def test_an_unknown_code_gets_the_nearest_one(capsys: Capture) -> None:
     assert invoke(capsys, "help", "???").err == "interlace: ??? is not known\n"
 
 
-def test_secrets_are_not_in_what_lint_prints(tmp_path: Path) -> None:
+def test_secrets_are_not_in_what_lint_prints(tmp_path: Path, capsys: Capture) -> None:
     text = GOOD.replace("{memory: desk}", '{rest: "http://localhost:1", auth: {bearer: s3cr3t-x}}')
     path = place(tmp_path, text.replace("{reply: {greeting: hello}}", "{gett: /x}"))
-    ended = run("lint", path)
+    ended = invoke(capsys, "lint", path)
     assert ended.code == 3
     assert "s3cr3t" not in ended.out + ended.err

@@ -66,7 +66,9 @@ async def test_serve_answers_and_ends_with_0_on_ctrl_c(folder: Path, tmp_path: P
         service.send(signal.SIGINT)
         assert await service.wait() == 0
     records = [json.loads(line) for line in service.log.read_text().splitlines()]
-    assert [record["event_name"] for record in records] == [
+    # What the client had open may end as the server drains, or just before.
+    events = [record["event_name"] for record in records if record["event_name"] != "rpc.failed"]
+    assert events == [
         "server.started",
         "server.draining",
         "server.stopped",

@@ -45,10 +45,12 @@ def test_the_demo_plays_seven_acts_prints_real_answers_and_ends_with_0() -> None
         text=True,
     ) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         assert process.stdout.readline().startswith("interlace dev is up: gRPC on 127.0.0.1:")
         started.update(psutil.Process(process.pid).children(recursive=True))
-        out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (0, "")
+        # What the first line's reader holds already is lost to `communicate`.
+        out, err = process.stdout.read(), process.stderr.read()
+        assert (process.wait(60), err) == (0, "")
     assert re.findall(r"^\d\. (.*)$", out, re.M) == TITLES
     for answer in (
         "shop.GetProduct(id=p001) -> ",
