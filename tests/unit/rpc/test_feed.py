@@ -15,6 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 from interlace.v1 import event_pb2, feed_service_pb2_grpc
 from interlace.v1 import feed_service_pb2 as pb
 from interlaced.core.feed import HubSettings
+from interlaced.testing.fault_proxy import FaultProxy
 
 HANG = 10
 
@@ -216,16 +217,28 @@ async def test_a_member_acks_nacks_and_rejects_and_wrong_tags_harm_nothing() -> 
         assert await member.code() is grpc.StatusCode.OK
 
 
-async def test_what_a_member_leaves_unsettled_goes_to_another_at_once() -> None:
-    async with feed_server() as server, server.channel() as channel:
-        first = stub(channel).Consume()
-        await first.write(opening(credit=1))
+@pytest.mark.parametrize("how", ["cancel", "cut"])
+async def test_what_a_member_leaves_unsettled_goes_to_another_at_once(how: str) -> None:
+    """F26: whether it says goodbye or its connection is reset; long before its lease
+    of 30 s is over."""
+    async with (
+        feed_server() as server,
+        FaultProxy("127.0.0.1", server.port) as proxy,
+        grpc.aio.insecure_channel(f"127.0.0.1:{proxy.port}") as cuttable,
+        server.channel() as channel,
+    ):
+        first = stub(cuttable).Consume()
+        await first.write(opening("mem.Log", credit=1))
         await first.read()
-        await publish(server, channel, "a")
+        event = event_pb2.Event(id="a", source="/t", type="job")
+        await stub(channel).Publish(pb.PublishRequest(sink="mem.Log", events=[event]))
         assert (await first.read()).deliveries.deliveries[0].event.id == "a"
-        first.cancel()
+        if how == "cut":
+            proxy.cut()
+        else:
+            first.cancel()
         second = stub(channel).Consume()
-        await second.write(opening())
+        await second.write(opening("mem.Log"))
         await second.read()
         async with asyncio.timeout(HANG):
             (again,) = (await second.read()).deliveries.deliveries
