@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from interlaced.core.failure import (
     NotConnected,
     Reason,
 )
-from interlaced.core.model import Delivery, Settlement
+from interlaced.core.model import Delivery, Event, Settlement, Verdict
 from interlaced.core.ports import Clock, Feed, FeedObserver, Reader, TimerHandle
 from interlaced.core.replay import close_reader
 from interlaced.core.tasks import end_tasks
@@ -89,14 +90,16 @@ ConsumeFrame: TypeAlias = Sequence[Handed] | Sequence[Settled] | Farewell | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumeTools:
-    """What a session needs: `feed` finds the feed as it is configured now, `left` is told when the
-    session is over. Times in seconds, `leave_at` a time of the Clock."""
+    """What a session needs: `feed` finds the feed as it is configured now, `fits` says whether a
+    frame can carry an event, `left` is told when the session is over. Times in seconds, `leave_at`
+    a time of the Clock."""
 
     feed: Callable[[], Feed]
     backoff: Backoff
     clock: Clock
     random: Random
     observer: FeedObserver
+    fits: Callable[[Event], bool]
     heartbeat: float
     max_credit: int
     settle_grace: float
@@ -324,12 +327,21 @@ class ConsumeSession:
             while True:
                 await self._wait_for_room(reader)
                 for item in await reader.read():
-                    if isinstance(item, Delivery):
+                    if isinstance(item, Delivery) and await self._is_carried(item):
                         self._ready.append(Handed(self._next_tag, item))
                         self._next_tag += 1
                 self._changed.set()
         finally:
             await close_reader(reader)
+
+    async def _is_carried(self, delivery: Delivery) -> bool:
+        """Whether a frame can carry it; what none can would end every member that it is given to,
+        and goes to the dead letters instead."""
+        if _size(delivery) <= _FRAME_BYTES or self._tools.fits(delivery.event):
+            return True
+        with contextlib.suppress(Failure):  # then it comes again
+            await delivery.settle(Settlement(Verdict.REJECT, cause=_TOO_LARGE))
+        return False
 
     async def _wait_for_room(self, reader: Reader) -> None:
         while self._ready or len(self._held) >= self._credit or self._until is not None:
@@ -384,6 +396,7 @@ class ConsumeSession:
 
 _NOTHING = Farewell(-1.0)
 _FRAME_BYTES = 1024 * 1024
+_TOO_LARGE = "larger than a frame may be"
 
 
 def _size(delivery: Delivery) -> int:

@@ -38,6 +38,13 @@ class EntryMaker:
             data, epoch, event.position, event.type, event.source, event.subject, event.key
         )
 
+    def fits(self, event: Event) -> bool:
+        """Whether a frame can carry the event."""
+        try:
+            return len(self._encode(event)) <= self._max_event
+        except (ValueError, TypeError):
+            return False
+
     def _unfit(self, event: Event, epoch: int) -> Missing:
         self._observer.gap(GapWhy.UPSTREAM_SEQUENCE)
         name = event.id[:_LONGEST_ID].encode(errors="replace").decode()

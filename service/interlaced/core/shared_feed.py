@@ -198,6 +198,7 @@ class SharedFeed:
             clock=self.clock,
             random=self._tools.random,
             observer=self._observer,
+            fits=self._make.fits,
             heartbeat=settings.heartbeat,
             max_credit=settings.max_credit,
             settle_grace=settings.settle_grace,

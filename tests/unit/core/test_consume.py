@@ -132,6 +132,7 @@ def session(queue: Queue, credit: int = 3, group: str = "g", **changes: float) -
         clock=queue.clock,
         random=Random(1),
         observer=FakeFeedObserver(),
+        fits=lambda one: len(one.data) < 2_000_000,
         max_credit=10,
         left=lambda _: None,
         **(facts | changes),  # type: ignore[arg-type]  # tests name real fields
@@ -397,6 +398,23 @@ def test_a_member_that_says_no_more_is_given_no_more() -> None:
             with pytest.raises(EndOfFeed):
                 await member.next()
         assert sorted(one.id for one, _ in queue.waiting) == ["e1", "e2"]
+
+    run(main, clock)
+
+
+def test_what_no_frame_can_carry_goes_to_the_dead_letters() -> None:
+    """P10: it would end every member that it is given to."""
+    clock = VirtualClock()
+
+    async def main() -> None:
+        queue = Queue(clock, batch=3)
+        sizes = (1, 3_000_000, 1_500_000)
+        queue.waiting += [(event(n, data=b"x" * size), 1) for n, size in enumerate(sizes)]  # type: ignore[arg-type]  # data is bytes
+        async with session(queue) as member:
+            await member.next()
+            assert tags(await member.next()) == [1]
+            assert tags(await member.next()) == [2]
+            assert queue.settled == [("e1", "reject")]
 
     run(main, clock)
 

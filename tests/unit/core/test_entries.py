@@ -27,3 +27,11 @@ def test_too_large_and_unencodable_events_are_gaps_and_the_feed_goes_on() -> Non
         assert isinstance(made, Missing)
         assert (made.gap.why, made.gap.first) == (GapWhy.UPSTREAM_SEQUENCE, "a?")
     assert observer.gaps == [GapWhy.UPSTREAM_SEQUENCE] * 2
+
+
+def test_what_fits_is_known_without_making_an_entry() -> None:
+    observer = FakeFeedObserver()
+    assert EntryMaker(lambda _: bytes(100), 100, observer).fits(event(1))
+    assert not EntryMaker(lambda _: bytes(101), 100, observer).fits(event(1))
+    assert not EntryMaker(refuse, 100, observer).fits(event(1))
+    assert observer.gaps == []
