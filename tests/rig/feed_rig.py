@@ -225,7 +225,13 @@ def numbers(frame: Frame | None) -> list[int]:
     """The numbers of the events in a batch."""
     assert frame is not None
     assert frame.kind is FrameKind.BATCH, frame
-    return [int(part.split(b":")[1]) for part in frame.body.split(b";") if part]
+    return [int(part.split(b":")[1]) for part in (frame.wire or frame.body).split(b";") if part]
+
+
+def send(frame: Frame) -> None:
+    """Does to a frame, which others may share, what encoding it does."""
+    if frame.kind is FrameKind.BATCH and not frame.wire:
+        frame.wire, frame.body = frame.body, b""
 
 
 class Listener:
@@ -257,6 +263,7 @@ class Listener:
             self.failure = failure
 
     def _take(self, frame: Frame) -> None:
+        send(frame)
         self.frames.append(frame)
         self.dropped += frame.dropped
         self.cursor = frame.cursor
@@ -295,4 +302,5 @@ __all__ = [
     "lost",
     "make_rig",
     "numbers",
+    "send",
 ]
