@@ -53,8 +53,11 @@ def test_health_is_watched_under_round_robin_unless_that_is_off() -> None:
     config = json.loads(str(dict(channel_options(ChannelConfig()))["grpc.service_config"]))
     assert config["loadBalancingConfig"] == [{"round_robin": {}}]
     assert config["healthCheckConfig"] == {"serviceName": ""}
-    plain = channel_options(ChannelConfig(checks_health=False))
-    assert "healthCheckConfig" not in json.loads(str(dict(plain)["grpc.service_config"]))
+    for plain in (
+        channel_options(ChannelConfig(checks_health=False)),
+        channel_options(ChannelConfig(), for_feeds=True),
+    ):
+        assert "healthCheckConfig" not in json.loads(str(dict(plain)["grpc.service_config"]))
 
 
 def test_options_of_the_caller_win() -> None:

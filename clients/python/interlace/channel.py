@@ -61,7 +61,7 @@ class ChannelConfig:
     api_key: str = field(default="", repr=False)
     is_network_trusted: bool = False
     max_message: int = 4 * 1024 * 1024
-    keepalive_time: float = 60.0
+    keepalive_time: float = 30.0
     keepalive_timeout: float = 10.0
     checks_health: bool = True
     options: tuple[Option, ...] = ()
@@ -72,10 +72,13 @@ def channel_options(config: ChannelConfig, *, for_feeds: bool = False) -> list[O
     """Returns the channel arguments.
 
     A channel for feeds also pings while it is quiet, and keeps gRPC from growing the receive window
-    by its own estimate, which would hold megabytes per subscription.
+    by its own estimate, which would hold megabytes per subscription. It does not watch health: a
+    stream hears of a shutdown by itself, and where gRPC has missed the reset of a connection (one
+    that came together with data) a channel that waits for health stays stuck until the next ping,
+    while a new stream finds out as soon as it is written.
     """
     service_config = dict(SERVICE_CONFIG)
-    if not config.checks_health:
+    if for_feeds or not config.checks_health:
         del service_config["healthCheckConfig"]
     options: list[Option] = [
         ("grpc.enable_retries", 0),

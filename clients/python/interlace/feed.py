@@ -35,7 +35,7 @@ Item: TypeAlias = Event | Gap | Dropped
 
 OpenStream: TypeAlias = Callable[[pb.SubscribeRequest], Any]
 
-# gRPC may miss the reset of a connection that only reads, until its next ping (60 s).
+# gRPC may miss the reset of a connection that only reads, until its next ping (30 s).
 _HEARTBEAT = 10.0
 _SILENT_BEATS = 3
 
