@@ -13,6 +13,8 @@ from interlaced.core.ring import Entry, Missing, Ring
 
 __all__ = ["RULES", "Backlog", "Full", "Rule"]
 
+_MOST_GAPS = 16  # for one reason
+
 
 class Full(enum.Enum):
     """What a rule did about a full buffer."""
@@ -124,11 +126,15 @@ class Backlog:
             self.move(until)
 
     def _collect(self, missing: Missing) -> None:
-        """Keeps a skipped gap; several for one reason are told as one that spans them."""
+        """Keeps a skipped gap; too many for one reason become one without bounds."""
         why = missing.gap.why
-        first = next((m.gap.first for m in self.gaps if m.gap.why is why), missing.gap.first)
-        self.gaps = [m for m in self.gaps if m.gap.why is not why]
-        self.gaps.append(Missing(Gap(why, first, missing.gap.last), missing.place))
+        same = [m.gap for m in self.gaps if m.gap.why is why]
+        if missing.gap in same:
+            return
+        if len(same) >= _MOST_GAPS:
+            self.gaps = [m for m in self.gaps if m.gap.why is not why]
+            missing = Missing(Gap(why), missing.place)
+        self.gaps.append(missing)
 
     def keep(self, key: str | int, entry: Entry) -> None:
         """Takes an event out of the ring; an earlier one under this key is dropped."""

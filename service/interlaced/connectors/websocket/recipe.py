@@ -421,7 +421,8 @@ class Session:
         if last is not None and number != last + 1:
             is_first = place not in self._begun
             if number > last:
-                found = Gap(GapWhy.UPSTREAM_SEQUENCE, str(last + 1), str(number - 1))
+                first, final = _mark(place[1], last + 1), _mark(place[1], number - 1)
+                found = Gap(GapWhy.UPSTREAM_SEQUENCE, first, final)
             elif last - number > WINDOW or (is_first and number <= 1 < last):
                 found = Gap(GapWhy.NEW_HISTORY)
             else:
@@ -456,8 +457,13 @@ class Session:
 
     def _made_up_id(self, key: str, number: object) -> str:
         if isinstance(number, int):
-            return f"{key}-{number}" if key else str(number)
+            return _mark(key, number)
         return f"{self._plan.nonce}-{self._memory.count}"
+
+
+def _mark(key: str, number: int) -> str:
+    """Names a number, with the key that it counts for, as the ids made up here do."""
+    return f"{key}-{number}" if key else str(number)
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -295,7 +295,7 @@ async def test_a_gap_is_told_once_and_drops_are_counted() -> None:
     async with scripted(script) as server, connector_to(server.url, tools) as connector:
         reader = await connector.feeds["Ticks"].open(NOW)
         items = await read_until(reader, 7)
-        assert brief(items) == ["A-1", "A-2", "gap 3..4", "A-5", "A-6", "gap ..", "A-7"]
+        assert brief(items) == ["A-1", "A-2", "gap A-3..A-4", "A-5", "A-6", "gap ..", "A-7"]
         await reader.close()
     assert isinstance(tools.observer, FakeObserver)
     drops = tools.observer.feeds["market", "Ticks"].drops

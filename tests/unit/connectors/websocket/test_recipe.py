@@ -198,7 +198,7 @@ def test_numbers_in_order_pass() -> None:
 
 def test_a_missing_number_is_one_gap() -> None:
     """P21: one gap, one report."""
-    assert Rig().ticks(1, 4, 5, 6) == ["A-1", "upstream_sequence 2..3", "A-4", "A-5", "A-6"]
+    assert Rig().ticks(1, 4, 5, 6) == ["A-1", "upstream_sequence A-2..A-3", "A-4", "A-5", "A-6"]
 
 
 def test_a_duplicate_is_dropped() -> None:
@@ -207,15 +207,15 @@ def test_a_duplicate_is_dropped() -> None:
 
 def test_a_late_one_is_dropped_since_its_gap_is_told_already() -> None:
     """P21: reordered frames are a gap and a drop, never data out of order."""
-    assert Rig().ticks(1, 3, 2, 4) == ["A-1", "upstream_sequence 2..2", "A-3", "late", "A-4"]
+    assert Rig().ticks(1, 3, 2, 4) == ["A-1", "upstream_sequence A-2..A-2", "A-3", "late", "A-4"]
 
 
 def test_a_gap_of_one_key_is_no_gap_of_another() -> None:
-    """P21: one missing number must not reset every instrument."""
+    """P21: one missing number must not reset every instrument, so that the gap says whose it is."""
     rig = Rig()
     rig.ticks(1)
     rig.ticks(1, symbol="B")
-    assert rig.ticks(3) == ["upstream_sequence 2..2", "A-3"]
+    assert rig.ticks(3) == ["upstream_sequence A-2..A-2", "A-3"]
     assert rig.ticks(2, symbol="B") == ["B-2"]
 
 
@@ -223,7 +223,7 @@ def test_numbers_may_count_per_feed() -> None:
     rig = Rig({"Ticks": {**TICKS, "sequence_per": "feed"}})
     rig.ticks(1)
     assert rig.ticks(2, symbol="B") == ["B-2"]
-    assert rig.ticks(4) == ["upstream_sequence 3..3", "A-4"]
+    assert rig.ticks(4) == ["upstream_sequence 3..3", "A-4"], "it is no key's"
 
 
 def test_numbers_written_as_text_are_numbers() -> None:
@@ -257,7 +257,7 @@ def test_with_resume_numbers_go_on_over_connections() -> None:
     rig.reconnect()
     assert rig.ticks(6, 7, 8) == ["late", "late", "A-8"]
     rig.reconnect()
-    assert rig.ticks(11) == ["upstream_sequence 9..10", "A-11"]
+    assert rig.ticks(11) == ["upstream_sequence A-9..A-10", "A-11"]
 
 
 def test_with_resume_a_restarted_upstream_is_a_new_history() -> None:
@@ -286,7 +286,8 @@ def test_what_is_delivered_grows_and_every_hole_is_told(numbers: list[int]) -> N
     for number in numbers:
         for _, item in rig.takes_bytes(tick("A", number).encode()):
             if isinstance(item, Gap):
-                told |= set(range(int(item.first), int(item.last) + 1))
+                first, last = (int(end.removeprefix("A-")) for end in (item.first, item.last))
+                told |= set(range(first, last + 1))
             elif isinstance(item, Event):
                 delivered.append(int(item.id.removeprefix("A-")))
     assert delivered == sorted(set(delivered))
