@@ -284,7 +284,10 @@ class App:
             due = self._clock.now() + _HEALTH_INTERVAL
             await self._clock.sleep(_HEALTH_INTERVAL)
             self._metrics.loop_lag(max(0.0, self._clock.now() - due))
-            self._show_health()
+            try:
+                self._show_health()
+            except Exception as error:  # noqa: BLE001  # a bug here must not end the watch
+                log.error("health.bug", exc_info=error)
 
 
 def _state_of(built: Built, *, is_stuck: bool) -> ConnectorState:

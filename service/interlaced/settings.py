@@ -83,6 +83,9 @@ class Settings:
     def check(self) -> None:
         """Raises SettingsError at the first setting that is wrong."""
         self.ingress.check()
+        for name in ("max_in_flight", "max_message", "default_deadline", "max_deadline"):
+            if getattr(self, name) <= 0:
+                raise SettingsError(f"{name} must be more than 0")
         for key in self.cursor_keys:
             if not _SHORTEST_KEY <= len(key.reveal().encode()) <= _LONGEST_KEY:
                 raise SettingsError(

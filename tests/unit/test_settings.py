@@ -58,3 +58,11 @@ def test_a_cursor_key_is_neither_short_nor_long(key: str, is_right: bool, tmp_pa
 def test_a_missing_config_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no such file or directory"):
         Settings(config=(tmp_path / "nowhere",)).check()
+
+
+@pytest.mark.parametrize(
+    "name", ["max_in_flight", "max_message", "default_deadline", "max_deadline"]
+)
+def test_a_limit_of_nothing_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=name):
+        Settings(config=(tmp_path,), **{name: 0}).check()

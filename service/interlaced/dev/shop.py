@@ -209,7 +209,9 @@ def _read_order(body: bytes) -> Mapping[str, object] | web.Response:
         order = json.decode(body)
     except ValueError:
         return _error(400, "the body is no JSON")
-    product = order.get("product") if isinstance(order, dict) else None
+    if not isinstance(order, dict):
+        return _error(422, "an order is an object")
+    product = order.get("product")
     if not isinstance(product, str) or product not in _BY_ID:
         return _error(422, "product is not in the catalogue")
     quantity = order.get("quantity", 1)
