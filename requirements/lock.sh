@@ -12,3 +12,6 @@ compile pyproject.toml --all-extras -o requirements/runtime.txt
 for group in build check test; do
     compile --group "$group" -c requirements/runtime.txt -o "requirements/$group.txt"
 done
+# The two ends of what the client admits; tools/client_matrix.py proves both.
+compile clients/python/pyproject.toml --resolution lowest-direct -o requirements/client-lowest.txt
+compile clients/python/pyproject.toml -o requirements/client-highest.txt
