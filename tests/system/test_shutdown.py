@@ -6,6 +6,7 @@ import asyncio
 import signal
 from pathlib import Path
 
+import aiohttp
 import grpc.aio
 import pytest
 from served import process
@@ -19,7 +20,7 @@ interlace: 1
 connector: desk
 upstream: {memory: desk}
 operations:
-  Slow: {reply: {ok: true}, delay: 1s}
+  Slow: {reply: {ok: true}, delay: 3s}
 feeds: {Orders: {ack: {wait: 30s, max_deliver: 3}}}
 sinks: {Orders: {}}
 """
@@ -72,15 +73,35 @@ async def test_what_is_in_flight_ends_and_what_is_new_is_refused_with_draining(
         Client(service.addresses.grpc) as client,
     ):
         under_way = [asyncio.create_task(client.call("desk", "Slow")) for _ in range(20)]
-        await asyncio.sleep(0.3)
+        await in_flight(service.addresses.admin, 20)
         service.send(signal.SIGTERM)
-        await asyncio.sleep(0.2)
+        await not_ready(service.addresses.admin)
         with pytest.raises(Unavailable) as refused:
             await client.call("desk", "Slow")
         assert refused.value.reason in ("DRAINING", "")
         results = await asyncio.gather(*under_way)
         assert [result.json() for result in results] == [{"ok": True}] * 20
         assert await service.wait(DRAIN + 5) == 0
+
+
+async def in_flight(admin: str, count: int) -> None:
+    """Waits until so many calls are being served."""
+    wanted = f'interlace_rpc_active{{rpc_method="interlace.v1.GatewayService/Call"}} {count}.0'
+    async with aiohttp.ClientSession(admin) as session, asyncio.timeout(20):
+        while wanted not in await page(session, "/metrics"):
+            await asyncio.sleep(0.02)
+
+
+async def not_ready(admin: str) -> None:
+    """Waits until the drain has begun."""
+    async with aiohttp.ClientSession(admin) as session, asyncio.timeout(20):
+        while await page(session, "/readyz") == "ready\n":
+            await asyncio.sleep(0.02)
+
+
+async def page(session: aiohttp.ClientSession, path: str) -> str:
+    async with session.get(path) as answer:
+        return await answer.text()
 
 
 async def test_a_second_signal_ends_it_at_once(folder: Path, tmp_path: Path) -> None:
@@ -90,9 +111,9 @@ async def test_a_second_signal_ends_it_at_once(folder: Path, tmp_path: Path) -> 
         Client(service.addresses.grpc) as client,
     ):
         call = asyncio.create_task(client.call("desk", "Slow", timeout=20))
-        await asyncio.sleep(0.3)
+        await in_flight(service.addresses.admin, 1)
         service.send(signal.SIGTERM)
-        await asyncio.sleep(0.2)
+        await not_ready(service.addresses.admin)
         service.send(signal.SIGTERM)
         assert await service.wait(10) == -signal.SIGTERM
         with pytest.raises(InterlaceError):
