@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 from interlaced.core.clock import TimeLimit
-from interlaced.core.failure import Failure, Reached, Reason
+from interlaced.core.failure import Failure, Kind, Reached, Reason
 from interlaced.core.model import Handler, Request, RequestT, ResultT, Step
 from interlaced.resilience.breaker import Verdict
 from interlaced.resilience.deadline import deadline_failure
@@ -57,7 +57,10 @@ def attempt(
                 result = await _cut(follow, request, TimeLimit(clock, since + timeout))
         except Failure as failure:
             effort.is_attempting = False
-            _tell_failed(request, wiring, since, failure)
+            if _was_made(failure):
+                _tell_failed(request, wiring, since, failure)
+            else:
+                effort.attempts -= 1
             raise
         except asyncio.CancelledError:
             # It stays `is_attempting`: the deadline and the breaker want to know.
@@ -82,6 +85,11 @@ async def _cut(follow: Handler[RequestT, ResultT], request: RequestT, limit: Tim
             "the upstream did not answer within the attempt's time",
             reached=request.effort.reached,
         ) from error
+
+
+def _was_made(failure: Failure) -> bool:
+    """Whether there was an attempt: a request that does not fit its operation never became one."""
+    return failure.reached is not Reached.NOT_SENT or failure.kind is not Kind.INVALID
 
 
 def _cancelled(request: Request, now: float) -> Failure:

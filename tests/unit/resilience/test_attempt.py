@@ -55,6 +55,21 @@ def test_attempts_are_counted_and_told():
     assert failure.reason is Reason.UPSTREAM_NOT_FOUND
 
 
+def test_a_request_that_does_not_fit_its_operation_is_no_attempt():
+    async def refuse(call, clock):
+        raise Failure(Reason.INVALID_REQUEST, "a parameter is missing")
+
+    stack = Stack(refuse)
+    call = stack.call()
+    with pytest.raises(Failure):
+        stack.clock.run(stack.handler(call))
+    assert call.effort.attempts == 0
+    assert not call.effort.is_attempting
+    assert ("shop", "Get") not in stack.observer.operations or not (
+        stack.observer.operations["shop", "Get"].attempts
+    )
+
+
 def test_a_cancelled_attempt_is_told_as_cancelled():
     stack = Stack(hangs)
 
