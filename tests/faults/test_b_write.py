@@ -61,7 +61,7 @@ HELD = "UPSTREAM_RATE_LIMITED"
 NO_WAY = "UPSTREAM_CONNECT"
 DOWN = status("503 Down")
 FLAKY = wire(CUT_REQUEST)
-TRICKLE = wire(Faults(bandwidth=1))
+TRICKLE = wire(Faults(bandwidth=20))
 VANISHED = wire(Faults(blackhole=True))
 REFUSED = wire(Faults(refuse=True))
 

@@ -113,7 +113,7 @@ async def disturb(it: Broker, between: FaultProxy, random: Random) -> None:
             it.wire.heal()
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_a_websocket_subscriber_misses_nothing_in_silence(seed: int, tmp_path: Path) -> None:
     """L5: the upstream keeps nothing, so that numbers may be missing; but never without a gap in
     their place, and never twice or out of order."""

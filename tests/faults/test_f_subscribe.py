@@ -102,7 +102,7 @@ async def test_f_subscribe(row: Row, tmp_path: Path) -> None:
     nothing but the lingering feed is there."""
     async with feed_bench(tmp_path) as it, listening(it.client, FEED) as (first,):
         await eventually(lambda: len(first.names) > 3)
-        base = Usage.now()
+        base = await Usage.at_most()
         async with listening(it.client, FEED) as (second,):
             both = (first, second)
             await eventually(lambda: len(second.names) > 3)
@@ -145,7 +145,7 @@ async def test_three_hundred_subscribers_are_one_upstream_connection(tmp_path: P
         base: Usage | None = None
         async with listening(it.client, FEED):
             await eventually(lambda: it.upstream.last > 1)
-            base = Usage.now()
+            base = await Usage.at_most()
         async with listening(it.client, FEED, 300) as everybody:
             await eventually(lambda: all(len(each.names) > 2 for each in everybody), limit=20)
             assert it.server.connections == 1

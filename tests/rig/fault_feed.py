@@ -17,6 +17,7 @@ from served import Served, served
 from websocket_rig import ScriptedServer, scripted
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from interlace import Client, Dropped, Event, Gap, InterlaceError
 from interlace.feed import SubscribeOptions
@@ -27,7 +28,7 @@ __all__ = ["Counting", "FeedBench", "Listener", "feed_bench", "listening"]
 
 class Counting:
     """Numbers its messages from 1 over all connections, one every `interval` seconds, to whoever
-    has subscribed; what it was told to say goes before the next number."""
+    has subscribed last; what it was told to say goes before the next number."""
 
     def __init__(self, interval: float = 0.005) -> None:
         self.interval = interval
@@ -37,6 +38,7 @@ class Counting:
         self.will_skip = 0
         self.early: str | None = None
         self.sockets: set[ServerConnection] = set()
+        self.newest: ServerConnection | None = None
         self._says: asyncio.Queue[object] = asyncio.Queue(100)
 
     def say(self, frame: object) -> None:
@@ -52,9 +54,12 @@ class Counting:
             self.subscribed += 1
             await socket.send(json.dumps({"op": "subscribed"}))
             self.sockets.add(socket)
+            self.newest = socket
             try:
-                while True:
-                    await self._once(socket)
+                while socket.state is State.OPEN:
+                    if socket is self.newest:
+                        await self._once(socket)
+                    await asyncio.sleep(self.interval)
             finally:
                 self.sockets.discard(socket)
 
@@ -69,7 +74,6 @@ class Counting:
             self.last += 1 + self.will_skip
             self.will_skip = 0
             await socket.send(json.dumps({"op": "tick", "symbol": "A", "seq": self.last}))
-        await asyncio.sleep(self.interval)
 
     async def close(self, code: int) -> None:
         """Closes every connection with this code."""

@@ -9,7 +9,7 @@ import gc
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -195,12 +195,14 @@ async def eventually(
 
 @dataclass(frozen=True)
 class Usage:
-    """What this process holds: tasks, live timers, open sockets and file descriptors."""
+    """What this process holds: tasks, live timers, open sockets and file descriptors; and, to find
+    out who, what the tasks run."""
 
     tasks: int
     timers: int
     sockets: int
     descriptors: int
+    running: Counter[str] = field(default_factory=Counter, repr=False)
 
     @classmethod
     def now(cls) -> Self:
@@ -213,6 +215,22 @@ class Usage:
             timers=sum(not handle.cancelled() for handle in loop._scheduled),
             sockets=len([one for one in own.net_connections(kind="tcp") if one.status != "NONE"]),
             descriptors=own.num_fds(),
+            running=Counter(_named(task) for task in asyncio.all_tasks()),
+        )
+
+    @classmethod
+    async def at_most(cls) -> Self:
+        """Measures some times: between two reads of a stream there is a task less."""
+        samples = []
+        for _ in range(6):
+            samples.append(cls.now())
+            await asyncio.sleep(0.01)
+        return cls(
+            *(
+                max(getattr(one, what) for one in samples)
+                for what in ("tasks", "timers", "sockets", "descriptors")
+            ),
+            running=samples[-1].running,
         )
 
     async def returns(self, *, limit: float = 5.0) -> None:
@@ -222,7 +240,8 @@ class Usage:
             async with asyncio.timeout(limit):
                 while not (now := self.now())._is_within(self):
                     await asyncio.sleep(0.05)
-        assert now._is_within(self), f"left over: {now}, at first {self}"
+        more = dict(now.running - self.running)
+        assert now._is_within(self), f"left over: {now}, at first {self}; tasks more {more}"
 
     def _is_within(self, base: Usage) -> bool:
         return (
@@ -231,3 +250,7 @@ class Usage:
             and self.sockets <= base.sockets
             and self.descriptors <= base.descriptors
         )
+
+
+def _named(task: asyncio.Task[Any]) -> str:
+    return getattr(task.get_coro(), "__qualname__", "?")
