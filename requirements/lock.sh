@@ -12,6 +12,9 @@ compile pyproject.toml --all-extras -o requirements/runtime.txt
 for group in build check test; do
     compile --group "$group" -c requirements/runtime.txt -o "requirements/$group.txt"
 done
-# The two ends of what the client admits; tools/client_matrix.py proves both.
-compile clients/python/pyproject.toml --resolution lowest-direct -o requirements/client-lowest.txt
-compile clients/python/pyproject.toml -o requirements/client-highest.txt
+# The two ends of what the client admits; tools/client_matrix.py proves both. Without --upgrade the
+# pins of the file that is there would stay, and the ends would no longer be the ends.
+for end in lowest-direct highest; do
+    compile clients/python/pyproject.toml --upgrade --resolution "$end" \
+        -o "requirements/client-${end%-direct}.txt"
+done
