@@ -18,6 +18,7 @@ from interlace import (
     Outcome,
     Payload,
     Policy,
+    PublishOutcome,
     Start,
 )
 from interlace.testing import Failed, FakeServer
@@ -72,6 +73,15 @@ async def settle(client: Client) -> None:
                 await delivery.reject("too often")
             else:
                 await delivery.ack()
+
+
+async def tell(client: Client) -> list[bytes]:
+    event = Event(id="r-1", source="shop", type="returned", data=b"{}", attributes={"a": "b"})
+    told: list[PublishOutcome] = await client.publish("shop.Returns", [event], timeout=1.0)
+    for outcome in told:
+        if outcome.error is not None and not outcome.error.can_retry(is_idempotent=True):
+            raise outcome.error
+    return [outcome.position for outcome in told if not outcome.is_duplicate]
 
 
 async def session(client: Client) -> list[object]:
