@@ -18,6 +18,7 @@ __all__ = [
     "Answer",
     "Answers",
     "Failed",
+    "effort",
     "end_with",
     "read_call",
 ]
