@@ -17,7 +17,7 @@ demo: $(VENV)/.installed ## Start everything on this machine, play the main job 
 run: $(VENV)/.installed ## The same server without the play; it stays up until Ctrl-C
 	@$(BIN)/interlace dev
 
-test: $(VENV)/.ready build/servers/.ready ## Run every test
+test: $(VENV)/.ready build/servers/.ready build/node/.ready ## Run every test
 	@$(BIN)/python -m pytest --quiet
 
 check: $(VENV)/.ready ## Format, lint, types, import contracts, protos, house rules
@@ -62,3 +62,6 @@ $(VENV)/.ready: $(VENV)/.installed requirements/check.txt requirements/test.txt
 build/servers/.ready: $(VENV)/.ready tools/fetch_test_servers.py
 	@$(BIN)/python tools/fetch_test_servers.py
 	@mkdir -p build/servers && touch $@
+
+build/node/.ready: $(VENV)/.installed tools/fetch_node_modules.py $(wildcard tests/foreign/node/*.txt tests/foreign/node/*.json)
+	@$(BIN)/python tools/fetch_node_modules.py
