@@ -43,7 +43,8 @@ class Dispatch:
         """Performs the call; raises Failure with the operation and the attempts made."""
         handler = self._routes.get((call.connector, call.operation))
         if handler is None:
-            raise self._unknown_route(call)
+            name = f"{call.connector}.{call.operation}"
+            raise self._unknown_route(call).but(operation=name, attempts="0")
         try:
             return await handler(call)
         except Failure as failure:
@@ -57,7 +58,8 @@ class Dispatch:
         """Publishes; raises Failure only when none of the events can have been stored."""
         handler = self._sinks.get(publication.sink)
         if handler is None:
-            raise Failure(Reason.UNKNOWN_FEED, "there is no sink of this name")
+            unknown = Failure(Reason.UNKNOWN_FEED, "there is no sink of this name")
+            raise unknown.but(operation=publication.sink, attempts="0")
         try:
             return await handler(publication)
         except Failure as failure:
@@ -66,7 +68,7 @@ class Dispatch:
             ) from failure.__cause__
 
     def _unknown_route(self, call: Call) -> Failure:
-        """Says which of the two names is unknown; neither is echoed."""
+        """Says which of the two names is unknown."""
         if call.connector in self._connectors:
             return Failure(Reason.UNKNOWN_OPERATION, "the connector has no operation of this name")
         return Failure(Reason.UNKNOWN_CONNECTOR, "there is no connector of this name")

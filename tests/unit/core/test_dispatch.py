@@ -49,6 +49,13 @@ async def test_it_tells_an_unknown_connector_from_an_unknown_operation() -> None
     assert await reason_of(dispatch, "ticker", "Get") is Reason.UNKNOWN_OPERATION
 
 
+async def test_what_is_unknown_is_named_as_it_was_asked_for() -> None:
+    with pytest.raises(Failure) as caught:
+        await Dispatch().call(a_call("shop", "Get"))
+    assert caught.value.operation == "shop.Get"
+    assert caught.value.context["attempts"] == "0"
+
+
 async def test_failures_learn_the_operation_and_the_attempts_and_keep_their_cause() -> None:
     dispatch = Dispatch()
     dispatch.swap({("shop", "Get"): fail}, {})

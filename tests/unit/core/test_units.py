@@ -23,11 +23,8 @@ def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "2", "s", "-1s", "2 s", "1e3s", "2S", "٣s"])
+@pytest.mark.parametrize("text", ["", "2", "s", "-1s", "2 s", "1e3s", "2S", "\u0663s"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    if text == "٣s":
-        pytest.raises(ValueError, parse_rate, text)
-        return
     with pytest.raises(ValueError, match="expected a duration"):
         parse_duration(text)
 
