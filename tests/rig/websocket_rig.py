@@ -134,5 +134,5 @@ def brief(items: list[Delivery | Gap]) -> list[str]:
 async def eventually(holds: Callable[[], bool]) -> None:
     """Waits, for five seconds at most, until something that nobody announces has happened."""
     async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110  # the far side has no event to wait for
+        while not holds():  # the far side has no event to wait for
             await asyncio.sleep(0.005)
