@@ -42,7 +42,7 @@ from fault_rig import (
 )
 from raw_http import Answer
 
-from interlace import DeadlineExceeded, ResourceExhausted, ServerError, Unavailable
+from interlace import DeadlineExceeded, Reached, ResourceExhausted, ServerError, Unavailable
 from interlaced.testing.fault_proxy import Faults
 
 DEADLINE = 3.0
@@ -228,3 +228,13 @@ async def test_an_upstream_at_its_limit_that_times_out_gives_all_room_back(tmp_p
         it.heal()
         assert await asyncio.gather(*(outcome_of(it.read()) for _ in range(16))) == ["ok"] * 16
         await base.returns()
+
+
+async def test_a_name_without_an_address_is_not_reached(tmp_path: Path) -> None:
+    """F7: nothing was sent, and the caller may come back."""
+    nowhere = {"rest": "http://nowhere.invalid", "connect_timeout": "300ms"}
+    async with bench(tmp_path, upstream=nowhere) as it:
+        with pytest.raises(Unavailable) as caught:
+            await it.read()
+        assert caught.value.reason == "UPSTREAM_CONNECT"
+        assert caught.value.reached is Reached.NOT_SENT

@@ -65,7 +65,7 @@ LOST = NOT_THERE | {UNKNOWN}
 
 # fault, its injection, what one of these a publication gets meanwhile, and the cure
 TABLE = [
-    Row("F1 slow for longer than it may take", on_wire(latency=1.5), frozenset({UNKNOWN})),
+    Row("F1 slow for longer than it may take", on_wire(latency=0.9), frozenset({UNKNOWN})),
     Row("F2 trickles", on_wire(bandwidth=20), frozenset({UNKNOWN})),
     Row("F3 reset within the publication", on_wire(reset_request_after=3), LOST),
     Row("F4 reset instead of the confirmation", on_wire(reset_after=0), LOST),

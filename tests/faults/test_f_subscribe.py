@@ -84,7 +84,7 @@ TABLE = [
     Row("F7 refused for a while", refuse, AGAIN, 0.5),
     Row("F12 no JSON", say("<html>"), {"unknown", *HOLE}, is_reconnect=False),
     Row("F14 a frame over the limit", say(LARGE % ("A", 1, "x" * 70_000)), AGAIN),
-    Row("F33 missed pongs", on_wire(Faults(latency=3.0)), AGAIN, 0.8),
+    Row("F33 missed pongs", on_wire(Faults(latency=1.0)), AGAIN, 0.8),
     Row("F33 10,000 fragments", say(FRAGMENTS), set(), is_reconnect=False),
     Row("F33 invalid UTF-8", say(b'{"op": "\xff\xfe"}'), AGAIN),
     Row("F33 close 1006", lambda it: it.upstream.abort(), AGAIN),
@@ -188,7 +188,7 @@ async def test_f_subscribe_nats(
             begin(it)
             names = [f"a{number}" for number in range(1, 60)]
             publishing = asyncio.ensure_future(_publish_all(it, names))
-            await asyncio.sleep(1.2)
+            await asyncio.sleep(0.7)
             end(it)
             await publishing
             await eventually(

@@ -181,3 +181,32 @@ async def test_what_waits_is_bounded(tmp_path: Path) -> None:
         outcomes = Counter(await asyncio.gather(*calls))
         assert outcomes["BULKHEAD_FULL"] == 180
         assert guard.in_flight == guard.bulkhead.permits.waiting == 0
+
+
+async def test_a_session_at_its_limit_stops_reading(tmp_path: Path) -> None:
+    """L7, F27: of 600 calls over one session 256 are in flight, the others wait at the client; what
+    the caller cancels makes room, and in the end each has its answer."""
+    policy = {
+        "bulkhead": {"in_flight": 1_000, "queue": 0},
+        "deadline": "60s",
+        "attempt_timeout": "60s",
+    }
+    async with bench(tmp_path, policy=policy, is_direct=True) as it:
+        assert await outcome_of(it.read()) == "ok"
+        base = Usage.now()
+        it.always(HANG)
+        async with it.client.session() as session:
+            calls = [
+                asyncio.ensure_future(session.call("shop", "Read", {"id": str(number)}))
+                for number in range(600)
+            ]
+            await eventually(lambda: it.upstream.open == 256)
+            await asyncio.sleep(0.1)
+            assert it.upstream.open == 256
+            it.heal()
+            for call in calls[:256]:
+                call.cancel()
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            assert all(isinstance(each, asyncio.CancelledError) for each in outcomes[:256])
+            assert not [each for each in outcomes[256:] if isinstance(each, BaseException)]
+        await base.returns()

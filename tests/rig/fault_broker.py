@@ -21,7 +21,7 @@ QUICK = Reconnect(initial=0.05, maximum=0.2, patience=30.0)
 """How clients of ours reconnect in these tests."""
 
 ACK: Mapping[str, object] = {"wait": "1s", "max_deliver": 3, "backoff": "10ms..50ms"}
-BROKER_POLICY = {**POLICY, "deadline": "2s", "attempt_timeout": "1s"}
+BROKER_POLICY = {**POLICY, "deadline": "2s", "attempt_timeout": "600ms"}
 
 
 def memory_manifest(**upstream: object) -> dict[str, object]:
@@ -40,7 +40,7 @@ def nats_manifest(address: str, **feed: object) -> dict[str, object]:
         "upstream": {
             "nats": address,
             "connect_timeout": "500ms",
-            "timeout": "800ms",
+            "timeout": "400ms",
             "heartbeat": "300ms",
         },
         "policy": BROKER_POLICY,
