@@ -145,7 +145,7 @@ async def _next(stream: Any, kind: str) -> Any:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_member_that_vanishes_gives_everything_back(kind: str, tmp_path: Path) -> None:
     """F26, L8: whoever comes next gets what was unsettled at once, and nothing is left."""
-    async with broker(kind, tmp_path) as it:
+    async with broker(kind, tmp_path, ack={"wait": "60s"}) as it:
         names = [f"a{number}" for number in range(20)]
         await it.publish(*names)
         base = Usage.now()

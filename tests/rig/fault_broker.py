@@ -24,17 +24,17 @@ ACK: Mapping[str, object] = {"wait": "1s", "max_deliver": 3, "backoff": "10ms..5
 BROKER_POLICY = {**POLICY, "deadline": "2s", "attempt_timeout": "600ms"}
 
 
-def memory_manifest(**upstream: object) -> dict[str, object]:
+def memory_manifest(ack: Mapping[str, object], **upstream: object) -> dict[str, object]:
     """A topic of the embedded broker with a feed and a sink."""
     return {
         "upstream": {"memory": "faults", **upstream},
         "policy": BROKER_POLICY,
-        "feeds": {"Orders": {"ack": ACK}},
+        "feeds": {"Orders": {"ack": ack}},
         "sinks": {"Orders": {}},
     }
 
 
-def nats_manifest(address: str, **feed: object) -> dict[str, object]:
+def nats_manifest(address: str, ack: Mapping[str, object] = ACK) -> dict[str, object]:
     """A stream of a NATS server with a feed and a sink."""
     return {
         "upstream": {
@@ -45,7 +45,7 @@ def nats_manifest(address: str, **feed: object) -> dict[str, object]:
         },
         "policy": BROKER_POLICY,
         "streams": {"ORDERS": {"subjects": ["orders.>"]}},
-        "feeds": {"Orders": {"stream": "ORDERS", "subject": "orders.>", "ack": ACK, **feed}},
+        "feeds": {"Orders": {"stream": "ORDERS", "subject": "orders.>", "ack": ack}},
         "sinks": {"Orders": {"subject": "orders.new", "stream": "ORDERS"}},
     }
 
@@ -99,8 +99,10 @@ async def broker(
     *,
     settings: Mapping[str, object] | None = None,
     upstream: Mapping[str, object] | None = None,
+    ack: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Broker]:
-    """Serves the connector `orders` of the kind `memory` or `nats`."""
+    """Serves the connector `orders` of the kind `memory` or `nats`; `ack` is laid over ACK."""
+    settle = {**ACK, **(ack or {})}
     async with contextlib.AsyncExitStack() as stack:
         server = proxy = None
         if kind == "nats":
@@ -108,9 +110,9 @@ async def broker(
             server = await asyncio.to_thread(NatsServer(folder / "store").start)
             stack.callback(server.__exit__)
             proxy = await stack.enter_async_context(FaultProxy("127.0.0.1", server.port))
-            document = nats_manifest(f"nats://127.0.0.1:{proxy.port}")
+            document = nats_manifest(f"nats://127.0.0.1:{proxy.port}", settle)
         else:
-            document = memory_manifest(**(upstream or {}))
+            document = memory_manifest(settle, **(upstream or {}))
         manifests = folder / "connectors"
         manifests.mkdir()  # a test's own folder
         write_manifest(manifests, "orders", document)
