@@ -211,11 +211,11 @@ async def test_nothing_that_was_published_is_skipped(kind: str, seed: int, tmp_p
             assert len(graveyard.names) == len(set(graveyard.names)), "buried once"
             for letter in graveyard.items:
                 assert isinstance(letter, Event)
-                told = letter.attributes
-                if letter.id not in rejected:
-                    assert told["interlaceattempts"] == "3", told
-                else:
-                    assert told["interlacecause"] == "poison" or told["interlaceattempts"] == "3"
+                is_rejected = letter.attributes["interlacecause"] == "poison"
+                assert letter.id in rejected if is_rejected else True
+                # A broker that dies while a letter is being buried counts one delivery more.
+                assert is_rejected or int(letter.attributes["interlaceattempts"]) >= 3
+            assert max(map(max, group.attempts.values())) <= 3, "no member sees a fourth"
 
 
 async def decide(group: Group, delivery: Delivery, chance: Random, rejected: set[str]) -> None:
