@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,13 @@ import pytest
 VECTORS = Path(os.environ.get("INTERLACE_VECTORS", "../shared/vectors"))
 
 _skipped: list[str] = []
+
+
+def pytest_configure() -> None:
+    """Takes Ctrl-C even where a shell started us in its background, which makes every child of ours
+    ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
