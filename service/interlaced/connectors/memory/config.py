@@ -2,6 +2,7 @@
 
 from pydantic import Field, JsonValue, model_validator
 
+from interlaced.connectors.history import History
 from interlaced.core.backoff import Backoff
 from interlaced.core.failure import Reached, Reason
 from interlaced.core.model import Effect
@@ -87,7 +88,7 @@ class AckConfig(Strict):
     """The most deliveries that one read takes."""
 
 
-class FeedConfig(Strict):
+class FeedConfig(History):
     """A topic to listen to."""
 
     description: str = ""

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from interlaced.connectors.history import History
 from interlaced.core.backoff import Backoff
 from interlaced.schema.fields import BackoffField, Duration, Name, SecretField, Size, Strict
 
@@ -165,7 +166,7 @@ class DeadLettersConfig(Strict):
     """Creates the stream if it is missing."""
 
 
-class FeedConfig(Strict):
+class FeedConfig(History):
     """Something to listen to: a part of a stream, or a subject of core NATS."""
 
     description: str = ""

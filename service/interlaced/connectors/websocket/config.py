@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
+from interlaced.connectors.history import History
 from interlaced.core.backoff import Backoff
 from interlaced.core.path import compile_path
 from interlaced.schema.fields import BackoffField, Duration, Name, SecretField, Size, Strict
@@ -22,7 +23,6 @@ __all__ = [
     "FeedConfig",
     "Heartbeat",
     "Match",
-    "Ring",
     "Scalar",
     "Tls",
     "Upstream",
@@ -204,16 +204,7 @@ class Upstream(Strict):
     """What a frame that is no JSON does: a gap in every feed, or a new connection."""
 
 
-class Ring(Strict):
-    """The bounds of the history kept for subscribers."""
-
-    events: Annotated[int, Field(ge=1)] = 10_000
-    """How many events at most."""
-    bytes: Annotated[Size, Field(ge=1024)] = 16 * 1024 * 1024
-    """How many bytes at most."""
-
-
-class FeedConfig(Strict):
+class FeedConfig(History):
     """One feed: which frames belong to it, and where their parts are."""
 
     description: str = ""
@@ -244,10 +235,6 @@ class FeedConfig(Strict):
     """Where the number is that grows by one; it finds what is missing."""
     sequence_per: Literal["key", "feed"] = "key"
     """Whether each key has numbers of its own."""
-    retain: Annotated[Duration, Field(ge=0)] = 60.0
-    """How long history and connection linger after the last subscriber."""
-    ring: Ring = Ring()
-    """How much history is kept."""
 
 
 class Config(Strict):
