@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from interlaced.core.failure import Failure, Reason
 from interlaced.core.model import Handler, RequestT, ResultT
-from interlaced.resilience.permits import Permits, QueueFull
+from interlaced.resilience.permits import Permits
 from interlaced.resilience.wiring import Wiring
 
 __all__ = ["Admission", "admit"]
@@ -49,12 +49,7 @@ def admit(
 
     async def run(request: RequestT) -> ResultT:
         if not permits.try_take():
-            since = wiring.clock.now()
-            try:
-                await permits.take()
-            except QueueFull:
-                raise wiring.refused(request, "admission", admission.failure()) from None
-            wiring.waited(request, "admission", since)
+            await wiring.queue(request, "admission", permits, admission.failure)
         try:
             return await follow(request)
         finally:

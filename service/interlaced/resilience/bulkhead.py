@@ -5,7 +5,7 @@ from __future__ import annotations
 from interlaced.core.failure import Failure, Reason
 from interlaced.core.model import Handler, RequestT, ResultT
 from interlaced.core.ports import ConnectorObserver
-from interlaced.resilience.permits import Permits, QueueFull
+from interlaced.resilience.permits import Permits
 from interlaced.resilience.wiring import Wiring
 
 __all__ = ["Bulkhead", "Sleepers", "hold_bulkhead"]
@@ -69,12 +69,7 @@ def hold_bulkhead(
 
     async def run(request: RequestT) -> ResultT:
         if not permits.try_take():
-            since = wiring.clock.now()
-            try:
-                await permits.take()
-            except QueueFull:
-                raise wiring.refused(request, "bulkhead", bulkhead.failure()) from None
-            wiring.waited(request, "bulkhead", since)
+            await wiring.queue(request, "bulkhead", permits, bulkhead.failure)
         bulkhead.tell()
         try:
             return await follow(request)
