@@ -245,8 +245,11 @@ async def test_a_stream_that_is_left_early_is_cancelled(server: FakeServer, clie
     server.on("desk", "Slow", lambda call: asyncio.sleep(30))
     branches = [Branch("a", HELLO), Branch("b", SLOW)]
     async with client.stream_fan_out(branches, policy=Policy.best_effort()) as stream:
-        await anext(stream)
+        landed = await anext(stream)
+        assert isinstance(landed, Outcome)
+        assert landed.branch == "a"
     await until(lambda: len(server.cancelled) == 1)
+    assert server.cancelled[0].operation == "Slow"
 
 
 async def test_p35_a_reply_of_the_services_limit_passes_and_more_says_why() -> None:

@@ -27,7 +27,9 @@ async def test_channels_are_made_when_they_are_used_and_kept() -> None:
 
 
 def test_a_connection_can_be_made_where_no_loop_runs() -> None:
-    Connection("127.0.0.1:1", ChannelConfig(), 30)
+    connection = Connection("127.0.0.1:1", ChannelConfig(), 30)
+    assert connection.deadline == 30
+    assert connection._channels == {}
 
 
 async def test_calls_that_are_over_are_not_kept(server: FakeServer) -> None:

@@ -40,7 +40,9 @@ async def test_subscribers_are_counted(server: FakeServer, client: Client) -> No
         waiting = asyncio.create_task(anext(events))
         await until(lambda: feed.subscribers == 1)
         feed.emit(1)
-        await waiting
+        item = await waiting
+        assert isinstance(item, Event)
+        assert item.json() == 1
     await until(lambda: feed.subscribers == 0)
 
 

@@ -107,6 +107,7 @@ async def test_p4_a_cancelled_call_is_cancelled_at_the_service(
         caller.cancel()
         await until(lambda: len(server.cancelled) == 1)
         await asyncio.gather(caller, return_exceptions=True)
+        assert caller.cancelled()
 
 
 async def test_a_place_is_held_until_the_outcome_has_come(

@@ -6,7 +6,7 @@ import asyncio
 
 import grpc
 
-from interlace import Client, Event
+from interlace import Client, Event, InterlaceError
 from interlace.testing import Failed, FakeServer
 
 
@@ -74,5 +74,6 @@ async def test_it_stops_at_once_with_streams_open() -> None:
             waiting = asyncio.create_task(anext(client.subscribe("a.B", reconnect=None)))
             while not server.feed("a.B").subscribers:
                 await asyncio.sleep(0.002)
-        await asyncio.gather(waiting, return_exceptions=True)
+        (ended,) = await asyncio.gather(waiting, return_exceptions=True)
+        assert isinstance(ended, InterlaceError)
         await client.close()

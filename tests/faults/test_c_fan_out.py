@@ -165,7 +165,8 @@ async def test_a_decided_fan_out_leaves_no_request_upstream(tmp_path: Path) -> N
         it.always(Answer(then="hang"))
         for _ in range(5):
             quick = [*slow, Branch("quick", Call("steady", "Get"))]
-            await it.client.fan_out(quick, policy=Policy.first_ok(), timeout=3)
+            outcomes = await it.client.fan_out(quick, policy=Policy.first_ok(), timeout=3)
+            assert [outcome.branch for outcome in outcomes if outcome.is_ok] == ["quick"]
             await eventually(lambda: it.upstream.open == 0, limit=1)
             hits = it.upstream.hits
             task = asyncio.ensure_future(it.client.fan_out(slow, timeout=3))

@@ -71,4 +71,9 @@ async def test_without_an_open_write_nothing_is_interrupted() -> None:
     peer.end()
     await asyncio.sleep(0)
     with peer.writing:
+        assert peer.writes == 1
         await asyncio.sleep(0)
+    assert peer.writes == 0
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0

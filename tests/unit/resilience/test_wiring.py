@@ -37,3 +37,5 @@ def test_without_a_ledger_nothing_is_written():
     call.effort.ledger = None
     wiring.waited(call, "limiter", clock.now())
     wiring.refused(call, "limiter", Failure(Reason.RATE_LIMITED, "full"))
+    assert call.effort.ledger is None
+    assert (len(wiring.observer.waits), len(wiring.observer.rejections)) == (1, 1)

@@ -145,8 +145,13 @@ def test_no_bytes_make_it_raise_anything_but_a_failure(data: bytes) -> None:
     message = call_pb2.Call()
     with contextlib.suppress(DecodeError):
         message.MergeFromString(data)
-    with contextlib.suppress(Failure):
-        read(message)
+    try:
+        call = read(message)
+    except Failure as failure:
+        assert failure.reason is Reason.INVALID_REQUEST
+        assert failure.fields
+    else:
+        assert (call.connector, call.operation) == (message.connector, message.operation)
 
 
 def test_branches_name_their_fields_and_their_arguments() -> None:

@@ -48,4 +48,7 @@ def test_on_a_lost_link_nothing_is_renewed_and_all_stays_known() -> None:
 
 
 async def test_what_never_started_is_closed_too() -> None:
-    await Leases(FakeLink(), VirtualClock(), wait=1.0, hold=1.0).close()
+    link = FakeLink()
+    leases = Leases(link, VirtualClock(), wait=1.0, hold=1.0)
+    await leases.close()
+    assert (link.sent, list(leases.held)) == ([], [])

@@ -86,6 +86,7 @@ async def test_a_killed_server_ends_it_for_good(server: NatsServer) -> None:
 async def test_one_of_several_servers_is_enough(server: NatsServer) -> None:
     for _ in range(3):
         link = await connect("nats://127.0.0.1:1", server.url, "nats://127.0.0.1:2")
+        assert link.lost is None
         await link.close()
 
 

@@ -197,6 +197,7 @@ async def test_close_does_not_wait_for_a_peer_that_is_silent() -> None:
     async with connected(silent) as connection:
         async with asyncio.timeout(5):
             await connection.close(CLOCK)
+        assert not over.is_set(), "the peer was still silent"
         over.set()
 
 

@@ -345,7 +345,9 @@ def test_binary_frames_may_hold_anything() -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_session(data: bytes) -> None:
-    Rig().takes_bytes(data, is_text=False)
+    rig = Rig()
+    rig.takes_bytes(data, is_text=False)
+    assert len(rig.takes_bytes(tick("A", 1).encode())) == 1, "and it still takes what is good"
 
 
 json_values = st.recursive(
@@ -362,7 +364,9 @@ json_values = st.recursive(
 @given(json_values, json_values, json_values)
 def test_no_values_break_the_session(symbol: object, number: object, time: object) -> None:
     feed = {**TICKS, "time": "$.time", "type": "$.symbol", "subject": "$.seq", "id": "$.time"}
-    Rig({"T": feed}).takes({"op": "tick", "symbol": symbol, "seq": number, "time": time})
+    rig = Rig({"T": feed})
+    taken = rig.takes({"op": "tick", "symbol": symbol, "seq": number, "time": time})
+    assert {name for name, _ in taken} <= {"T"}
 
 
 # --- subscriptions ----------------------------------------------------------------------------
