@@ -4,7 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
-CODE := service clients/python tools tests
+CODE := service clients/python tools benchmarks tests
 
 .PHONY: help demo run test check format proto lock clean
 
@@ -54,9 +54,9 @@ $(VENV)/.installed: $(VENV)/.created requirements/build.txt requirements/runtime
 	@$(PIP) --no-deps --no-build-isolation -e clients/python -e .
 	@touch $@
 
-$(VENV)/.ready: $(VENV)/.installed requirements/check.txt requirements/test.txt
-	@echo "installing the locked tools of checks and tests"
-	@$(PIP) --require-hashes -r requirements/check.txt -r requirements/test.txt
+$(VENV)/.ready: $(VENV)/.installed requirements/check.txt requirements/test.txt requirements/bench.txt
+	@echo "installing the locked tools of checks, tests and benchmarks"
+	@$(PIP) --require-hashes -r requirements/check.txt -r requirements/test.txt -r requirements/bench.txt
 	@touch $@
 
 build/servers/.ready: $(VENV)/.ready tools/fetch_test_servers.py
