@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from interlaced.core.seat import Seat
 from interlaced.core.secret import Secret
 
 __all__ = ["Ingress", "Settings", "SettingsError", "is_loopback"]
@@ -79,6 +80,8 @@ class Settings:
     max_deadline: float = 300.0
     drain_limit: float = 20.0
     """The most time that a shutdown takes."""
+    seat: Seat = field(default_factory=Seat)
+    """Which worker of how many this process is; alone by default."""
 
     def check(self) -> None:
         """Raises SettingsError at the first setting that is wrong."""
