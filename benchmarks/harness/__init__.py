@@ -1,0 +1,1 @@
+"""What every suite stands on: records, statistics, the machine and child processes."""
