@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["end_tasks"]
+__all__ = ["end_tasks", "outlast"]
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
@@ -17,6 +17,15 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
     pending = {task for task in tasks if not task.done()}
     for task in pending:
         task.cancel()
+    await outlast(pending)
+
+
+async def outlast(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Returns once every task is done; what they raised stays in them.
+
+    A cancellation of the caller meanwhile is raised only then.
+    """
+    pending = {task for task in tasks if not task.done()}
     cancelled: asyncio.CancelledError | None = None
     while pending:
         try:

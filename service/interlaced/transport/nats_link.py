@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
+from typing import TypeVar
 
 import nats.errors
 from nats.aio.client import Client
@@ -22,8 +23,11 @@ from nats.aio.subscription import Subscription
 from interlaced.core.clock import TimeLimit
 from interlaced.core.ports import Clock
 from interlaced.core.secret import Secret
+from interlaced.core.tasks import outlast
 
 __all__ = ["Link", "LinkLost", "LinkSettings"]
+
+ResultT = TypeVar("ResultT")
 
 _CLOSING = 1.0
 """How long an orderly close may take, in seconds, before the connection is cut."""
@@ -90,23 +94,25 @@ class Link:
 
     async def _connect(self, server: str, settings: LinkSettings) -> None:
         try:
-            await self._client.connect(
-                server,
-                name=settings.name,
-                allow_reconnect=False,
-                # Any count below 1 makes nats-py try for ever.
-                max_reconnect_attempts=1,
-                reconnect_time_wait=0,
-                connect_timeout=max(1, round(settings.connect_timeout)),
-                ping_interval=settings.ping,  # type: ignore[arg-type]  # it only sleeps so long
-                max_outstanding_pings=1,
-                user=settings.user or None,
-                password=settings.password.reveal() or None,
-                token=settings.token.reveal() or None,
-                tls=settings.tls,
-                tls_hostname=settings.tls_hostname or None,
-                error_cb=self._on_error,
-                closed_cb=self._on_closed,
+            await _honestly(
+                self._client.connect(
+                    server,
+                    name=settings.name,
+                    allow_reconnect=False,
+                    # Any count below 1 makes nats-py try for ever.
+                    max_reconnect_attempts=1,
+                    reconnect_time_wait=0,
+                    connect_timeout=max(1, round(settings.connect_timeout)),
+                    ping_interval=settings.ping,  # type: ignore[arg-type]  # it only sleeps so long
+                    max_outstanding_pings=1,
+                    user=settings.user or None,
+                    password=settings.password.reveal() or None,
+                    token=settings.token.reveal() or None,
+                    tls=settings.tls,
+                    tls_hostname=settings.tls_hostname or None,
+                    error_cb=self._on_error,
+                    closed_cb=self._on_closed,
+                )
             )
         except nats.errors.NoServersError:
             # It hides the refusal, which nats-py told the error callback alone.
@@ -154,7 +160,8 @@ class Link:
         """Puts a message on the wire, behind those before it. Raises LinkLost."""
         self._check()
         try:
-            await self._client.publish(subject, data, reply, dict(headers) if headers else None)
+            sending = self._client.publish(subject, data, reply, dict(headers) if headers else None)
+            await _honestly(sending)
         except nats.errors.ConnectionClosedError as error:
             raise LinkLost from error
 
@@ -198,9 +205,10 @@ class Link:
         """Subscribes; messages come to `callback` one after the other. Raises LinkLost."""
         self._check()
         try:
-            return await self._client.subscribe(
+            listening = self._client.subscribe(
                 subject, queue, cb=callback, pending_bytes_limit=_DROPPED_AT
             )
+            return await _honestly(listening)
         except nats.errors.ConnectionClosedError as error:
             raise LinkLost from error
 
@@ -222,21 +230,28 @@ class Link:
         """Ends a subscription once everything that the server had sent has come to its callback.
         Raises LinkLost or TimeoutError."""
         self._check()
-        await self._client._send_unsubscribe(subscription._id)  # noqa: SLF001  # drain() has flush's flaw
+        await _honestly(self._client._send_unsubscribe(subscription._id))  # noqa: SLF001  # drain() has flush's flaw
         await self.flush(seconds)
         with TimeLimit(self._clock, self._clock.now() + seconds):
             await subscription._pending_queue.join()  # noqa: SLF001  # as above
             with contextlib.suppress(nats.errors.Error):
-                await subscription.unsubscribe()
+                await _honestly(subscription.unsubscribe())
 
     async def close(self) -> None:
-        """Sends what waits, closes, and cuts the connection where that takes too long."""
+        """Sends what waits, closes, and cuts the connection where that takes too long. A
+        cancellation meanwhile is raised only when the connection is closed."""
+        closing = asyncio.ensure_future(self._client.close())
+        limit = self._clock.call_at(self._clock.now() + _CLOSING, closing.cancel)
         try:
-            with TimeLimit(self._clock, self._clock.now() + _CLOSING):
-                await self._client.close()
-        except (TimeoutError, OSError, nats.errors.Error):
-            self._cut()
-        self._end()
+            await outlast([closing])
+        finally:
+            limit.cancel()
+            error = None if closing.cancelled() else closing.exception()
+            if closing.cancelled() or error is not None:
+                self._cut()
+            self._end()
+            if error is not None and not isinstance(error, (OSError, nats.errors.Error)):
+                raise error
 
     def _cut(self) -> None:
         """Ends the connection without the good-bye that a dead peer never lets through."""
@@ -291,3 +306,14 @@ class Link:
             answer.set_exception(nats.errors.NoRespondersError())
         else:
             answer.set_result(message)
+
+
+async def _honestly(work: Awaitable[ResultT]) -> ResultT:
+    """Raises the cancellation that nats-py swallows when it comes while it flushes or waits for an
+    answer. Whoever was cancelled would go on, holding what nobody asks for any more."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    result = await work
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return result

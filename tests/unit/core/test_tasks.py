@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from interlaced.core.tasks import end_tasks
+from interlaced.core.tasks import end_tasks, outlast
 
 
 async def stubborn(released: asyncio.Event) -> None:
@@ -36,3 +36,18 @@ async def test_a_cancel_meanwhile_is_raised_only_when_nothing_is_left() -> None:
     with pytest.raises(asyncio.CancelledError):
         await ending
     assert task.done()
+
+
+async def test_outlasting_cancels_nothing_and_is_not_cut_short() -> None:
+    released = asyncio.Event()
+    task = asyncio.ensure_future(released.wait())
+    waiting = asyncio.ensure_future(outlast([task]))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    assert not waiting.done()
+    released.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert task.result() is True

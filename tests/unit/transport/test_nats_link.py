@@ -122,3 +122,38 @@ async def test_a_dead_connection_is_closed_without_a_good_bye(server: NatsServer
             await link.ask("$JS.API.INFO", seconds=0.1)
         await told.wait()
         await link.close()
+
+
+@pytest.mark.parametrize("what", ["open", "listen", "send", "silence", "close"])
+async def test_a_cancellation_is_never_swallowed(server: NatsServer, what: str) -> None:
+    """nats-py swallows one that meets it in a flush. A reader that goes on after it would keep its
+    leases alive for a member that has gone, and its deliveries would come to nobody (L5)."""
+    for steps in range(40):
+        link = await connect(server.url)
+        task = asyncio.ensure_future(_do(what, link, server.url))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        is_early = task.cancel()
+        await asyncio.wait([task], timeout=10)
+        assert task.cancelled() or not is_early, f"swallowed after {steps} steps"
+        await link.close()
+        if not is_early:
+            return
+
+
+async def _do(what: str, link: Link, url: str) -> None:
+    async def ignore(message: Msg) -> None:
+        """Takes it."""
+
+    if what == "open":
+        await (await connect(url)).close()
+    elif what == "send":
+        for _ in range(3):
+            await link.send("a.b", b"x" * 900_000)
+    elif what == "close":
+        await link.close()
+    else:
+        subscription = await link.listen("a.b", ignore)
+        if what == "silence":
+            await link.silence(subscription, 5)
+    await asyncio.sleep(0)
