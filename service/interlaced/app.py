@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -19,8 +19,9 @@ from interlaced.core.dispatch import Dispatch
 from interlaced.core.feed import Hub
 from interlaced.core.feed_settings import HubSettings
 from interlaced.core.ports import Tools
+from interlaced.core.share import share_count
 from interlaced.manifest.build import Built, Generation, build
-from interlaced.manifest.live import LiveConfiguration
+from interlaced.manifest.live import LiveConfiguration, Reload
 from interlaced.manifest.load import load
 from interlaced.manifest.manifests import Manifests
 from interlaced.manifest.problem import render
@@ -81,7 +82,8 @@ class App:
         observer = Narrator(self._metrics)
         random = Random(secrets.randbits(64))  # noqa: S311  # jitter, not secrets
         self._tools = Tools(self._clock, random, observer, shared={"brokers": {}})
-        self._admission = Admission(settings.max_in_flight)
+        # A share of nothing is refused by `Settings.check`, before anything is admitted.
+        self._admission = Admission(max(1, share_count(settings.max_in_flight, settings.seat)))
         self._dispatch = Dispatch()
         self._hub = Hub(
             clock=self._clock,
@@ -131,17 +133,26 @@ class App:
 
     async def reload(self, _body: Mapping[str, object] | None = None) -> dict[str, object]:
         """Reads the configuration again; what is wrong is in the answer, and the old one stays."""
+        return await self._report(self._live.reload)
+
+    async def prepare(self, _body: Mapping[str, object] | None = None) -> dict[str, object]:
+        """Says what a reload would do, and holds what it read for `commit`: the first step of a
+        reload that several workers take together."""
+        return _tell(await self._live.prepare())
+
+    async def commit(self, _body: Mapping[str, object] | None = None) -> dict[str, object]:
+        """Serves what `prepare` holds."""
+        return await self._report(self._live.commit)
+
+    async def _report(self, change: Callable[[], Awaitable[Reload]]) -> dict[str, object]:
+        """Counts a change of the configuration, and tells what it did."""
         try:
-            report = await self._live.reload()
+            report = await change()
         except Exception:
             self._metrics.reloaded("failed")
             raise
         self._metrics.reloaded(report.result.value)
-        return {
-            "result": report.result.value,
-            "config_hash": report.config_hash,
-            "problems": [render(problem) for problem in report.problems],
-        }
+        return _tell(report)
 
     async def stop(self, limit: float | None = None) -> None:
         """Ends within `limit` seconds: readiness off, intake refused, GoingAway with a cursor to
@@ -187,7 +198,13 @@ class App:
         learn_secrets(manifests.secrets)
         for warning in manifests.warnings:
             log.warning("config.warning", code=str(warning.code), place=str(warning))
-        return build(manifests, tools=self._tools, admission=self._admission, previous=previous)
+        return build(
+            manifests,
+            tools=self._tools,
+            admission=self._admission,
+            previous=previous,
+            seat=self._settings.seat,
+        )
 
     async def _serve(self, generation: Generation, live: LiveConfiguration) -> None:
         """Swaps a generation in."""
@@ -205,6 +222,7 @@ class App:
             default_deadline=settings.default_deadline,
             max_deadline=settings.max_deadline,
             reflection=settings.has_reflection,
+            max_rpcs=max(1, share_count(RpcSettings().max_rpcs, settings.seat)),
         )
         keys = ingress.api_keys
         guard = Guard(
@@ -234,12 +252,15 @@ class App:
             host=ingress.host,
             port=ingress.port,
             tls=_tls_files(settings),
+            is_shared=not settings.seat.is_alone,
             on_drain=(health.enter_graceful_shutdown, gateway.sessions.drain),
         )
         return server, health
 
     def _build_admin(self, actions: dict[str, Action]) -> AdminServer:
         """Builds the admin listener."""
+        if not self._settings.seat.is_alone:
+            actions = {"prepare": self.prepare, "commit": self.commit, **actions}
         return AdminServer(
             AdminViews(
                 metrics=self._metrics.render,
@@ -297,6 +318,15 @@ def _state_of(built: Built, *, is_stuck: bool) -> ConnectorState:
     if is_stuck:
         return ConnectorState(is_ok=False, reason="a feed makes no progress")
     return ConnectorState()
+
+
+def _tell(report: Reload) -> dict[str, object]:
+    """A change of the configuration, as the admin listener answers it."""
+    return {
+        "result": report.result.value,
+        "config_hash": report.config_hash,
+        "problems": [render(problem) for problem in report.problems],
+    }
 
 
 def _cursor_keys(settings: Settings) -> list[bytes]:

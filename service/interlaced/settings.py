@@ -8,6 +8,7 @@ from pathlib import Path
 
 from interlaced.core.seat import Seat
 from interlaced.core.secret import Secret
+from interlaced.core.share import share_count
 
 __all__ = ["Ingress", "Settings", "SettingsError", "is_loopback"]
 
@@ -89,6 +90,11 @@ class Settings:
         for name in ("max_in_flight", "max_message", "default_deadline", "max_deadline"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{name} must be more than 0")
+        if share_count(self.max_in_flight, Seat(self.seat.count - 1, self.seat.count)) == 0:
+            raise SettingsError(
+                f"max_in_flight is {self.max_in_flight}, which {self.seat.count} workers cannot "
+                "share; start fewer workers"
+            )
         for key in self.cursor_keys:
             if not _SHORTEST_KEY <= len(key.reveal().encode()) <= _LONGEST_KEY:
                 raise SettingsError(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from interlaced.core.ports import Tools
+from interlaced.core.seat import Seat
 from interlaced.manifest.build import Generation, build
 from interlaced.manifest.load import Manifests, load
 from interlaced.manifest.problem import ManifestError, Problem
@@ -80,7 +81,8 @@ def build_text(
     *texts: str,
     previous: Generation | None = None,
     env: Mapping[str, str] = ENV,
+    seat: Seat | None = None,
 ) -> Generation:
     """Loads and builds texts."""
     manifests = load_text(folder, *texts, env=env)
-    return build(manifests, tools=tools(), admission=Admission(100), previous=previous)
+    return build(manifests, tools=tools(), admission=Admission(100), previous=previous, seat=seat)

@@ -34,9 +34,9 @@ class AdminViews:
     calls are taken, `status` is a JSON object for `interlace status`-like tools, and `actions` are
     reached as POST /NAME."""
 
-    metrics: Callable[[], bytes]
+    metrics: Callable[[], bytes | Awaitable[bytes]]
     is_ready: Callable[[], bool]
-    status: Callable[[], Mapping[str, object]]
+    status: Callable[[], Mapping[str, object] | Awaitable[Mapping[str, object]]]
     actions: Mapping[str, Action] = field(default_factory=dict)
 
 
@@ -57,8 +57,12 @@ class AdminServer:
         )
 
     async def start(self, host: str, port: int) -> int:
-        """Binds and returns the port; a taken one raises OSError."""
+        """Binds and returns the port; a taken one raises OSError. `host` may be `unix:PATH`, which
+        has no port: it returns 0."""
         await self._runner.setup()
+        if host.startswith("unix:"):
+            await web.UnixSite(self._runner, host.removeprefix("unix:")).start()
+            return 0
         site = web.TCPSite(self._runner, host, port, reuse_port=False)
         await site.start()
         bound: int = self._runner.addresses[0][1]
@@ -69,7 +73,9 @@ class AdminServer:
         await self._runner.cleanup()
 
     async def _metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._views.metrics(), headers={"Content-Type": _METRICS_TYPE})
+        text = self._views.metrics()
+        body = text if isinstance(text, bytes) else await text
+        return web.Response(body=body, headers={"Content-Type": _METRICS_TYPE})
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -80,7 +86,8 @@ class AdminServer:
         return web.Response(text="not ready\n", status=503)
 
     async def _status(self, _request: web.Request) -> web.Response:
-        return web.json_response(dict(self._views.status()))
+        status = self._views.status()
+        return web.json_response(dict(status if isinstance(status, Mapping) else await status))
 
 
 @web.middleware

@@ -15,12 +15,14 @@ from interlaced.core.catalog import (
 from interlaced.core.failure import Failure
 from interlaced.core.model import Call, Confirmation, Handler, Publication, Reply
 from interlaced.core.ports import Connector, FeedBinding, Operation, Tools
+from interlaced.core.seat import Seat
 from interlaced.manifest.codes import Code
 from interlaced.manifest.feeds import bind_feed
 from interlaced.manifest.manifests import Manifest, Manifests
 from interlaced.manifest.problem import ManifestError, Problem
 from interlaced.manifest.semantics import check_connector, check_operation
 from interlaced.resilience.admission import Admission
+from interlaced.resilience.share import find_unshareable, share_policy
 from interlaced.resilience.stack import ConnectorGuard, compose, compose_sink
 from interlaced.resilience.worst_case import describe, worst_case
 
@@ -87,12 +89,20 @@ class Generation:
 
 
 def build(
-    manifests: Manifests, *, tools: Tools, admission: Admission, previous: Generation | None = None
+    manifests: Manifests,
+    *,
+    tools: Tools,
+    admission: Admission,
+    previous: Generation | None = None,
+    seat: Seat | None = None,
 ) -> Generation:
     """Builds every connector, or takes it from `previous` if nothing about it changed.
 
-    Opens nothing and leaves `previous` as it is. Raises ManifestError with all that is wrong.
+    Every limit that a connector has as a whole becomes the share of `seat`, which is always the
+    same one. Opens nothing and leaves `previous` as it is. Raises ManifestError with all that is
+    wrong.
     """
+    seat = seat or Seat()
     older = previous.built if previous else {}
     built: dict[str, Built] = {}
     problems = list(manifests.warnings)
@@ -103,8 +113,11 @@ def build(
             built[name] = known
             problems += _warnings(manifest, known.connector, manifests)
             continue
+        unshared = _unshareable(manifest, seat, manifests)
+        problems += unshared
+        errors = errors or bool(unshared)
         try:
-            built[name] = fresh = _build_one(manifest, tools, admission)
+            built[name] = fresh = _build_one(manifest, tools, admission, seat)
             problems += _warnings(manifest, fresh.connector, manifests)
         except (Failure, OSError, ValueError) as error:
             problems += _unbuildable(manifest, error, manifests)
@@ -133,6 +146,21 @@ def _unbuildable(
     return manifest.file.problems([found], manifests.secrets)
 
 
+def _unshareable(manifest: Manifest, seat: Seat, manifests: Manifests) -> list[Problem]:
+    """Refuses limits that are smaller than the group of workers that is to share them."""
+    found = [
+        manifest.finding(
+            ("policy", *each.keys),
+            Code.UNSHAREABLE,
+            f"{manifest.name}: {'.'.join(each.keys)} is {each.limit}, which {seat.count} workers "
+            "cannot share",
+            f"raise it to {seat.count}, or start fewer workers",
+        )
+        for each in find_unshareable(manifest.policy.config, seat)
+    ]
+    return manifest.file.problems(found, manifests.secrets) if found else []
+
+
 def _warnings(manifest: Manifest, connector: Connector, manifests: Manifests) -> list[Problem]:
     findings = [*check_connector(manifest)]
     for operation in connector.operations.values():
@@ -140,10 +168,10 @@ def _warnings(manifest: Manifest, connector: Connector, manifests: Manifests) ->
     return manifest.file.problems(findings, manifests.secrets) if findings else []
 
 
-def _build_one(manifest: Manifest, tools: Tools, admission: Admission) -> Built:
+def _build_one(manifest: Manifest, tools: Tools, admission: Admission, seat: Seat) -> Built:
     name = manifest.name
     connector = manifest.build(name, manifest.config, tools)
-    guard = ConnectorGuard(name, manifest.policy.config, tools)
+    guard = ConnectorGuard(name, share_policy(manifest.policy.config, seat), tools)
     calls: dict[str, Handler[Call, Reply]] = {
         each: compose(
             operation,

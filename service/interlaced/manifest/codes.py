@@ -48,6 +48,7 @@ class Code(enum.StrEnum):
     UNKNOWN_PARAMETER = "IL143"
     WRITTEN_SECRET = "IL144"  # noqa: S105  # the name of a problem, no secret
     UNBUILDABLE = "IL150"
+    UNSHAREABLE = "IL151"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,12 @@ CODES: dict[Code, Explanation] = {
     Code.UNBUILDABLE: Explanation(
         "the connector cannot be built",
         "Its parts are right one by one, but do not go together; the message says why.",
+    ),
+    Code.UNSHAREABLE: Explanation(
+        "a limit is smaller than the group of workers",
+        "With `serve --workers N` each worker holds its share of bulkhead.in_flight and "
+        "limit.burst, so that together they never exceed what is written; a worker whose share is "
+        "nothing could not call the upstream at all. Raise the limit to N, or start fewer workers.",
     ),
 }
 """The table behind `interlace help CODE`."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from interlaced.core.clock import TimeLimit
 from interlaced.core.failure import Failure, Reason
@@ -108,6 +108,7 @@ class LiveConfiguration:
         self._generation: Generation | None = None
         self._lock = asyncio.Lock()
         self._reloading: asyncio.Task[Reload] | None = None
+        self._prepared: Generation | None = None
         self._is_closed = False
         self._closing: dict[asyncio.Task[None], _Served] = {}
 
@@ -144,10 +145,24 @@ class LiveConfiguration:
         Whoever gives up waiting for it does not stop it half-way; only `close` does, and from then
         on it raises Failure DRAINING.
         """
+        return await self._change(self._reload)
+
+    async def prepare(self) -> Reload:
+        """Reads and builds the new configuration and holds it for `commit`; says as `reload` does
+        what will come of it. Nothing is opened, and the old one goes on serving."""
+        return await self._change(self._prepare)
+
+    async def commit(self) -> Reload:
+        """Serves what `prepare` holds; without it, nothing changes. Raises what opening a
+        connector raises, and the old configuration goes on serving then."""
+        return await self._change(self._commit)
+
+    async def _change(self, change: Callable[[], Coroutine[Any, Any, Reload]]) -> Reload:
+        """Runs one change at a time, to its end."""
         async with self._lock:
             if self._is_closed:
                 raise _draining()
-            self._reloading = asyncio.create_task(self._reload())
+            self._reloading = asyncio.create_task(change())
             try:
                 return await asyncio.shield(self._reloading)
             except asyncio.CancelledError:
@@ -170,15 +185,28 @@ class LiveConfiguration:
             await _close(each.built)
 
     async def _reload(self) -> Reload:
+        found = await self._prepare()
+        return await self._commit() if found.result is ReloadResult.OK else found
+
+    async def _prepare(self) -> Reload:
+        self._prepared = None
         before = self.generation.catalog.config_hash
         try:
             following = await self._build_next()
         except ManifestError as error:
             log.error("config.refused", config_hash=before, problems=len(error.problems))
             return Reload(ReloadResult.REFUSED, before, error.problems)
-        after = following.catalog.config_hash
         if following.is_same(self.generation):
             return Reload(ReloadResult.UNCHANGED, before)
+        self._prepared = following
+        return Reload(ReloadResult.OK, following.catalog.config_hash)
+
+    async def _commit(self) -> Reload:
+        before = self.generation.catalog.config_hash
+        following, self._prepared = self._prepared, None
+        if following is None:
+            return Reload(ReloadResult.UNCHANGED, before)
+        after = following.catalog.config_hash
         await self._swap(following)
         log.info("config.reloaded", config_hash=after, replaced_hash=before)
         return Reload(ReloadResult.OK, after)

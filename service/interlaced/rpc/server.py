@@ -69,16 +69,17 @@ def _is_answered(path: str) -> bool:
         return probe.connect_ex(path) in (0, errno.EAGAIN)
 
 
-def server_options(settings: RpcSettings) -> list[tuple[str, int]]:
-    """Returns gRPC's options. The client package ships what matches them; a mismatch of pings is
-    the usual cause of connections that are closed for no reason."""
+def server_options(settings: RpcSettings, *, is_shared: bool = False) -> list[tuple[str, int]]:
+    """Returns gRPC's options; `is_shared` lets other processes of this user listen on the same
+    port, which only a group of workers may do. The client package ships what matches them; a
+    mismatch of pings is the usual cause of connections that are closed for no reason."""
 
     def ms(seconds: float) -> int:
         return round(seconds * 1000)
 
     return [
         # Without it a second server takes half of the connections, silently.
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(is_shared)),
         # Twice our own limit, so that our own error, with its details, comes first.
         ("grpc.max_receive_message_length", 2 * settings.max_message),
         ("grpc.max_send_message_length", 2 * settings.max_message),
@@ -101,7 +102,8 @@ class RpcServer:
 
     `on_drain` is called first in a drain, in order: health turns, sessions end themselves. `tls`
     None means plaintext; whether that is allowed is decided before. `port` 0 takes a free one;
-    `host` may be `unix:PATH`.
+    `host` may be `unix:PATH`. `is_shared` is for the workers of a group, whose supervisor holds
+    the port against everybody else.
     """
 
     guard: Guard
@@ -109,6 +111,7 @@ class RpcServer:
     host: str = "127.0.0.1"
     port: int = 0
     tls: TlsFiles | None = None
+    is_shared: bool = False
     on_drain: Sequence[Callable[[], None]] = field(default=())
     _server: grpc.aio.Server | None = field(default=None, init=False)
 
@@ -120,7 +123,7 @@ class RpcServer:
             # It works, ten times slower, and nothing else would tell.
             log.warning("server.slow_protobuf", implementation=api_implementation.Type())
         # No `maximum_concurrent_rpcs`: the pinned version lets far more through; the guard counts.
-        server = grpc.aio.server(options=server_options(settings))
+        server = grpc.aio.server(options=server_options(settings, is_shared=self.is_shared))
         server.add_generic_rpc_handlers((*self.services, self.guard.unknown_methods()))
         address = spell_address(self.host, self.port)
         if self.host.startswith("unix:") and _is_answered(self.host.removeprefix("unix:")):

@@ -7,6 +7,7 @@ from manifest_rig import CLOCK, ENV, MEMORY, SHOP, build_text, load_text, tools
 
 from interlaced.core.failure import Failure, Reason
 from interlaced.core.model import Call, Effect, Effort, Payload
+from interlaced.core.seat import Seat
 from interlaced.manifest import build as builder
 from interlaced.manifest.build import build
 from interlaced.manifest.codes import Code
@@ -118,3 +119,23 @@ def test_a_missing_tls_file_is_a_problem_at_its_connector(tmp_path: Path) -> Non
     with pytest.raises(ManifestError) as caught:
         build_text(tmp_path, text, env={**ENV, "SHOP_URL": "https://127.0.0.1:1"})
     assert [problem.code for problem in caught.value.problems] == [Code.UNBUILDABLE]
+
+
+@pytest.mark.parametrize(("workers", "refused"), [(2, 0), (3, 1), (5, 2)])
+def test_limits_that_the_workers_cannot_share_are_refused_by_name(
+    tmp_path: Path, workers: int, refused: int
+) -> None:
+    text = MEMORY + "policy: {limit: {rate: 50/s, burst: 4}, bulkhead: {in_flight: 2}}\n"
+    seat = Seat(0, workers)
+    if not refused:
+        guard = build_text(tmp_path, text, seat=seat).built["orders"].guard
+        assert guard.bulkhead is not None
+        assert guard.bulkhead.permits.limit == 1
+        return
+    with pytest.raises(ManifestError) as caught:
+        build_text(tmp_path, text, seat=seat)
+    told = [str(problem) for problem in caught.value.problems if problem.code == "IL151"]
+    assert len(told) == refused
+    assert f"orders: bulkhead.in_flight is 2, which {workers} workers cannot share" in "\n".join(
+        told
+    )

@@ -101,6 +101,45 @@ def test_a_bad_file_keeps_the_old_configuration_and_says_why(tmp_path) -> None:
     rig.clock.run(main())
 
 
+def test_what_is_prepared_is_served_only_when_it_is_committed(tmp_path) -> None:
+    rig = Rig(tmp_path)
+    rig.write("one", ONE)
+
+    async def play() -> None:
+        await rig.live.start()
+        first = rig.live.generation
+        rig.write("one", ONE.replace("REPLY", "other"))
+        prepared = await rig.live.prepare()
+        assert prepared.result is ReloadResult.OK
+        assert rig.live.generation is first
+        committed = await rig.live.commit()
+        assert committed == prepared
+        assert rig.live.generation.catalog.config_hash == committed.config_hash
+        assert (await rig.live.commit()).result is ReloadResult.UNCHANGED
+        await rig.live.close()
+
+    rig.clock.run(play())
+
+
+def test_a_refusal_forgets_what_was_prepared_before(tmp_path) -> None:
+    rig = Rig(tmp_path)
+    rig.write("one", ONE)
+
+    async def play() -> None:
+        await rig.live.start()
+        first = rig.live.generation
+        rig.write("one", ONE.replace("REPLY", "other"))
+        assert (await rig.live.prepare()).result is ReloadResult.OK
+        rig.write("one", ONE.replace("operations", "operation"))
+        refused = await rig.live.prepare()
+        assert (refused.result, len(refused.problems)) == (ReloadResult.REFUSED, 1)
+        assert (await rig.live.commit()).result is ReloadResult.UNCHANGED
+        assert rig.live.generation is first
+        await rig.live.close()
+
+    rig.clock.run(play())
+
+
 def test_the_first_configuration_must_be_right(tmp_path) -> None:
     rig = Rig(tmp_path)
     rig.write("one", "interlace: 2\n")
