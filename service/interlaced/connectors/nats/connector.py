@@ -236,10 +236,9 @@ class _GroupReader:
         ]
 
     async def _bury_exhausted(self) -> None:
-        """Sends what came once too often to the dead letters. Each stays in the buffer until that
-        is done, so that a cancelled read loses nothing."""
-        most = self._feed.max_deliver
-        for item in [one for one in self._buffer if most is not None and one[0].attempt > most]:
+        """Sends what came once too often to the dead letters, also what comes meanwhile. Each stays
+        in the buffer until that is done, so that a cancelled read loses nothing."""
+        while (item := recipe.exhausted(self._buffer, self._feed.max_deliver)) is not None:
             metadata, message = item
             try:
                 await self._bury(message, metadata, UNSETTLED, attempts=metadata.attempt - 1)

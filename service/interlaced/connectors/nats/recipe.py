@@ -8,7 +8,7 @@ import itertools
 import json
 import urllib.parse
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from random import Random
@@ -34,6 +34,7 @@ __all__ = [
     "confirmation",
     "create_stream",
     "dead_letters",
+    "exhausted",
     "expired",
     "from_message",
     "give_back",
@@ -235,6 +236,15 @@ def read_metadata(reply: str) -> Metadata:
         )
     attempt, stream, consumer, nanos = numbers
     return Metadata(parts[2 + skip], attempt, stream, consumer, nanos / _NANO)
+
+
+def exhausted(
+    buffer: Iterable[tuple[Metadata, MessageT]], most: int | None
+) -> tuple[Metadata, MessageT] | None:
+    """Returns the first delivery that came more than `most` times, if there is one."""
+    if most is None:
+        return None
+    return next((item for item in buffer if item[0].attempt > most), None)
 
 
 class Log(Generic[MessageT]):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any, cast
 
+import pytest
+from nats.aio.msg import Msg
+
+from interlaced.connectors.nats import connector as nats_connector
 from interlaced.connectors.nats.config import Config
-from interlaced.connectors.nats.connector import build
+from interlaced.connectors.nats.connector import NatsFeed, build
 from interlaced.core.failure import Failure, NotConnected, Reached, Reason
-from interlaced.core.model import Effort, Publication
+from interlaced.core.model import Delivery, Effort, Publication
 from interlaced.core.ports import Start
 from interlaced.testing.fakes import make_tools
 from interlaced.testing.source_suite import make_events
@@ -66,3 +70,40 @@ def test_a_missing_tls_file_is_told_at_the_build() -> None:
     document = {**DOCUMENT, "upstream": {"nats": "tls://a", "tls": {"ca": "/no/such/file"}}}
     with pytest.raises(OSError, match="No such file"):
         build("orders", Config.model_validate(document), make_tools())
+
+
+class _StandingLink:
+    """A connection that stands and is never used."""
+
+    max_payload = 1024
+
+    def new_inbox(self) -> str:
+        return "inbox"
+
+
+def _message(number: int, attempt: int) -> Msg:
+    reply = f"$JS.ACK.ORDERS.work.{attempt}.{number}.{number}.1700000000000000000.0"
+    return Msg(_client=cast("Any", None), subject="orders.new", reply=reply, data=b"{}")
+
+
+async def test_what_is_exhausted_and_comes_during_a_burial_is_buried_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A delivery whose attempts are spent reaches no member, however it meets the others."""
+    feeds = build("orders", Config.model_validate(DOCUMENT), make_tools()).feeds
+    feed = cast("NatsFeed", feeds["Orders"])
+    most = feed.max_deliver or 0
+    buried: list[str] = []
+    reader = nats_connector._GroupReader(feed, cast("Any", _StandingLink()), group="work", epoch=1)
+
+    async def bury(message: Msg, *_: object, **__: object) -> None:
+        buried.append(message.reply)
+        if len(buried) == 1:
+            reader._took(_message(2, most + 1))
+            reader._took(_message(3, 1))
+
+    monkeypatch.setattr(reader, "_bury", bury)
+    reader._took(_message(1, most + 1))
+    items = [item for item in await reader.read() if isinstance(item, Delivery)]
+    assert [int.from_bytes(item.event.position, "big") for item in items] == [3]
+    assert len(buried) == 2
