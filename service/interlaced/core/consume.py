@@ -134,6 +134,7 @@ class ConsumeSession:
         self._room = asyncio.Event()
         self._told = asyncio.Event()
         self._is_joined = self._is_greeted = self._is_over = self._is_closing = False
+        self._has_left = False
         self._going_away: float | None = None
         self._until: float | None = None
         self._after = tools.reconnect_after
@@ -284,7 +285,7 @@ class ConsumeSession:
 
     async def _run(self) -> None:
         attempt = 0
-        while True:
+        while not self._has_left:
             before = self._next_tag
             try:
                 await self._read_connection()
@@ -324,7 +325,8 @@ class ConsumeSession:
             self._is_joined, self.lost_at = True, None
             self._tools.observer.connected()
             self._changed.set()
-            while True:
+            # Asked each time: libraries swallow cancellations, as wait_for of Python 3.11 does.
+            while not self._has_left:
                 await self._wait_for_room(reader)
                 for item in await reader.read():
                     if isinstance(item, Delivery) and await self._is_carried(item):
@@ -344,11 +346,14 @@ class ConsumeSession:
         return False
 
     async def _wait_for_room(self, reader: Reader) -> None:
-        while self._ready or len(self._held) >= self._credit or self._until is not None:
+        while not self._has_left and self._is_full():
             self._room.clear()
             await self._room.wait()
         if isinstance(reader, CreditReader):
             reader.allow(self._credit - len(self._held))
+
+    def _is_full(self) -> bool:
+        return bool(self._ready) or len(self._held) >= self._credit or self._until is not None
 
     # ending
 
@@ -387,6 +392,7 @@ class ConsumeSession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._has_left = True
         self._held.clear()
         self._ready.clear()
         self._tools.left(self)

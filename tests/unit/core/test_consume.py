@@ -475,3 +475,34 @@ def test_a_reader_is_told_how_much_room_there_is() -> None:
             assert queue.allowed == [1]
 
     run(main, clock)
+
+
+def test_a_reader_that_swallows_its_cancellation_is_closed_all_the_same() -> None:
+    """L5: libraries do that (asyncio.wait_for of 3.11 among them). What such a read brought goes
+    back to the group instead of waiting in a session that nobody has."""
+    clock = VirtualClock()
+    queue = Queue(clock)
+
+    class Swallowing(QueueReader):
+        async def read(self) -> Sequence[Delivery | Gap]:
+            try:
+                return await super().read()
+            except asyncio.CancelledError:
+                queue.add(1)
+                return await super().read()
+
+    async def join(group: str) -> QueueReader:
+        reader = Swallowing(queue)
+        queue.members.add(reader)
+        return reader
+
+    queue.join = join  # type: ignore[method-assign]  # a reader of its own
+
+    async def main() -> None:
+        async with session(queue) as member:
+            assert await member.next() is None
+            await clock.sleep(0.1)
+        assert not queue.members
+        assert [one.id for one, _ in queue.waiting] == [event(1).id]
+
+    run(main, clock)
