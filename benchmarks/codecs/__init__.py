@@ -1,0 +1,1 @@
+"""What it costs to build, encode, decode, touch, check and transcode, library by library."""

@@ -1,0 +1,168 @@
+"""Times what goes between JSON, MessagePack and protobuf, side by side in turn.
+
+`json_format` is the oracle: whatever Interlace's transcoder makes is compared with it before
+anything is timed. It is asked for compact JSON, since its indented default writes more and takes
+longer; the indented call is timed apart.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import ormsgpack
+from google.protobuf import json_format
+
+from benchmarks.codecs.codec import UnequalContentError, is_same
+from benchmarks.codecs.converting import CONVERTING, PLAIN, message_of
+from benchmarks.codecs.plan import Effort
+from benchmarks.codecs.shapes import SHAPES, shape
+from benchmarks.codecs.timed import iterations
+from benchmarks.harness.results import INTERLACE, Case, Sample
+from benchmarks.harness.stats import paired_ratio
+
+__all__ = ["DIRECTIONS", "ORACLE", "assert_equal_transcodes", "sides_of", "time_in_turn"]
+__all__ += ["transcode_cases", "transcoder_for"]
+
+ORACLE = "json_format"
+DIRECTIONS = ("json_to_protobuf", "protobuf_to_json", "hot_path", "msgpack_to_protobuf")
+Sides = dict[str, Callable[[], Any]]
+
+_compact = partial(json_format.MessageToJson, indent=None, ensure_ascii=False)
+
+
+def transcoder_for(made: type[Any]) -> Any:
+    """Return Interlace's transcoder of the message class `made`."""
+    from interlaced.codecs.transcode import Transcoder
+
+    return Transcoder(made)
+
+
+def assert_equal_transcodes(message: Any, transcoder: Any) -> None:
+    """Raise UnequalContentError unless `transcoder` and json_format agree on `message`."""
+    text = _compact(message)
+    if not is_same(json.loads(transcoder.to_json(message)), json.loads(text)):
+        raise UnequalContentError(f"{message.DESCRIPTOR.name}: other JSON than json_format's")
+    if transcoder.from_json(text.encode()) != message:
+        raise UnequalContentError(f"{message.DESCRIPTOR.name}: another message than json_format's")
+
+
+def sides_of(direction: str, name: str) -> Sides:
+    """Return what is timed in turn for one direction of one shape, by side. Empty for none."""
+    message = message_of(name)
+    if direction == "msgpack_to_protobuf":
+        return _from_msgpack(message, name)
+    transcoder = transcoder_for(type(message))
+    assert_equal_transcodes(message, transcoder)
+    make = {
+        "json_to_protobuf": _from_json,
+        "protobuf_to_json": _to_json,
+        "hot_path": _hot_path,
+    }
+    return make[direction](message, transcoder)
+
+
+def _from_json(message: Any, transcoder: Any) -> Sides:
+    import orjson
+
+    made, raw, ours = type(message), _compact(message).encode(), transcoder.from_json
+    return {
+        INTERLACE: lambda: ours(raw),
+        ORACLE: lambda: json_format.Parse(raw, made()),
+        "json_format+orjson": lambda: json_format.ParseDict(orjson.loads(raw), made()),
+    }
+
+
+def _to_json(message: Any, transcoder: Any) -> Sides:
+    import orjson
+
+    ours = transcoder.to_json
+    return {
+        INTERLACE: lambda: ours(message),
+        ORACLE: lambda: _compact(message).encode(),
+        "json_format+orjson": lambda: orjson.dumps(json_format.MessageToDict(message)),
+        "json_format indented": lambda: json_format.MessageToJson(message).encode(),
+    }
+
+
+def _hot_path(message: Any, transcoder: Any) -> Sides:
+    """What a REST upstream costs in codecs: RPC bytes, its JSON out, its JSON in, RPC bytes."""
+    made, raw, reply = type(message), message.SerializeToString(), _compact(message).encode()
+    there, back, decode = transcoder.to_json, transcoder.from_json, made.FromString
+
+    def ours() -> tuple[bytes, bytes]:
+        return there(decode(raw)), back(reply).SerializeToString()
+
+    def oracle() -> tuple[bytes, bytes]:
+        asked = _compact(decode(raw)).encode()
+        return asked, json_format.Parse(reply, made()).SerializeToString()
+
+    return {INTERLACE: ours, ORACLE: oracle}
+
+
+def _from_msgpack(message: Any, name: str) -> Sides:
+    if name not in SHAPES or name == "binary_blob":
+        return {}  # Their plain data is no JSON, which is all that ParseDict takes.
+    import msgpack  # type: ignore[import-untyped] # it ships no types
+    import msgspec
+
+    made, raw = type(message), ormsgpack.packb(shape(name).data)
+    decode = msgspec.msgpack.Decoder().decode
+    return {
+        "ormsgpack": lambda: made(**ormsgpack.unpackb(raw)),
+        "msgpack": lambda: made(**msgpack.unpackb(raw)),
+        "msgspec-msgpack": lambda: made(**decode(raw)),
+        ORACLE: lambda: json_format.ParseDict(ormsgpack.unpackb(raw), made()),
+    }
+
+
+def time_in_turn(sides: Sides, effort: Effort) -> dict[str, list[float]]:
+    """Return seconds of CPU per call of each side, a value per round; the order turns round."""
+    counts = {side: iterations(run, effort.turn_s) for side, run in sides.items()}
+    found: dict[str, list[float]] = {side: [] for side in sides}
+    gc.collect()
+    gc.freeze()
+    for number in range(effort.rounds):
+        order = list(sides) if number % 2 == 0 else list(reversed(sides))
+        for side in order:
+            run, count = sides[side], counts[side]
+            started = time.process_time_ns()
+            for _ in range(count):
+                run()
+            found[side].append((time.process_time_ns() - started) / count / 1e9)
+    return found
+
+
+def transcode_cases(name: str, effort: Effort) -> list[Case]:
+    """Return the cases of one shape. Raise UnequalContentError where the transcoder is wrong."""
+    fields = "plain" if name in PLAIN else "converting" if name in CONVERTING else "mixed"
+    cases = []
+    for direction in DIRECTIONS:
+        if effort.is_quick and direction == "msgpack_to_protobuf":
+            continue
+        sides = sides_of(direction, name)
+        if not sides:
+            continue
+        found = time_in_turn(sides, effort)
+        cases.append(
+            Case(
+                suite="codecs",
+                scenario="transcode",
+                variant={"direction": direction, "shape": name, "fields": fields},
+                unit="cpu_us_per_call",
+                samples=tuple(
+                    Sample(side, {"cpu_us_per_call": one * 1e6})
+                    for side, values in found.items()
+                    for one in values
+                ),
+                ratio=paired_ratio(found[ORACLE], found[INTERLACE]) if INTERLACE in found else None,
+                notes=("The ratio is how many times faster Interlace is than json_format.",)
+                if INTERLACE in found
+                else (),
+            )
+        )
+    return cases
