@@ -24,8 +24,9 @@ from interlaced.transport.decoding import ACCEPT_ENCODING, body_for, too_large
 from interlaced.transport.egress import EgressGuard, is_host_name, resolve, resolver_of
 from interlaced.transport.headers import check_header, is_name
 from interlaced.transport.http import HttpRequest, HttpResponse, HttpSettings, Prepared
-from interlaced.transport.http_errors import EgressRefusedError, harmless, is_settled, translate
+from interlaced.transport.http_errors import harmless, translate
 from interlaced.transport.tls import client_context
+from interlaced.transport.wire_errors import EgressRefusedError, is_settled
 
 __all__ = ["AiohttpTransport"]
 

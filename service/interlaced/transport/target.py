@@ -12,6 +12,8 @@ __all__ = ["encode_pairs", "encode_segment", "is_literal_path", "is_text"]
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SEPARATORS = re.compile(r"[/\\]")
 _LITERAL = re.compile(r"(?:/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*)*")
+_PLAIN = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,254}")
+"""What most values are: it needs no encoding, and no reading of it is a dot segment."""
 _ROUNDS = 4
 _LONGEST_SEGMENT = 8190
 
@@ -34,6 +36,8 @@ def encode_segment(value: str) -> str:
     characters, or if any server that decodes it once more, or folds its letters, would find a dot
     segment in it.
     """
+    if _PLAIN.fullmatch(value):
+        return value
     if not value:
         raise ValueError("must not be empty")
     if len(value) > _LONGEST_SEGMENT:

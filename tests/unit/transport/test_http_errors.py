@@ -13,7 +13,8 @@ from aiohttp import http_exceptions
 
 from interlaced.core.failure import Reached, Reason
 from interlaced.core.model import Effort
-from interlaced.transport.http_errors import EgressRefusedError, harmless, is_settled, translate
+from interlaced.transport.http_errors import harmless, translate
+from interlaced.transport.wire_errors import EgressRefusedError
 
 KEY = cast("Any", SimpleNamespace(host="h", port=1, ssl=True, is_ssl=True))
 
@@ -88,8 +89,3 @@ def test_what_would_print_an_address_is_no_cause() -> None:
     assert "key=s" not in repr(harmless(aiohttp.InvalidURL("http://127.1/?key=s")))
     lost = aiohttp.ServerDisconnectedError()
     assert harmless(lost) is lost
-
-
-def test_a_status_settles_what_was_done_only_where_nobody_else_can_have_said_it() -> None:
-    settled = {status for status in range(100, 600) if is_settled(status)}
-    assert settled == set(range(400, 600)) - {408, 502, 503, 504}

@@ -1,7 +1,7 @@
 """The settings of the rest kind."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
@@ -159,6 +159,9 @@ class Upstream(Strict):
     limit: where both end at once, a write can be lost without anyone knowing its fate."""
     max_body: Size = Field(default=16 * 1024 * 1024, ge=1)
     """The largest answer, decoded."""
+    transport: Literal["lean", "aiohttp"] = "lean"
+    """What carries the requests: `lean` is the quick and strict one; `aiohttp` reads some sloppy
+    answers that `lean` refuses."""
 
 
 class ParameterConfig(Strict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -12,9 +12,14 @@ from interlaced.core.model import Call, Handler, Reply
 from interlaced.core.ports import Clock, Connector, Feed, Operation, Sink, Tools
 from interlaced.transport.http import HttpRequest, HttpSettings, HttpTransport
 from interlaced.transport.http_aiohttp import AiohttpTransport
+from interlaced.transport.http_lean import LeanTransport
 from interlaced.transport.tls import TlsSettings
 
 __all__ = ["RestConnector", "build"]
+
+_TRANSPORTS: Mapping[str, Callable[[HttpSettings, Clock], HttpTransport]] = MappingProxyType(
+    {"lean": LeanTransport, "aiohttp": AiohttpTransport}
+)
 
 
 class RestConnector:
@@ -35,7 +40,7 @@ class RestConnector:
 
 def build(name: str, config: Config, tools: Tools) -> Connector:  # noqa: ARG001  # one signature
     """Builds a connector; OSError or ValueError when its TLS files cannot be used."""
-    transport = AiohttpTransport(_settings(config.upstream), tools.clock)
+    transport = _TRANSPORTS[config.upstream.transport](_settings(config.upstream), tools.clock)
     operations = {
         each: _operation(each, operation, config.upstream, transport, tools.clock)
         for each, operation in config.operations.items()

@@ -1,0 +1,152 @@
+"""The head of an answer, read strictly: what two readers could read in two ways is refused."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from interlaced.transport.headers import is_name
+from interlaced.transport.wire_errors import large_headers, malformed
+
+__all__ = [
+    "CHUNKED",
+    "LARGEST_HEAD",
+    "LARGEST_LINE",
+    "MOST_HEADERS",
+    "UNTIL_CLOSE",
+    "Head",
+    "check_begun",
+    "is_odd_text",
+    "read_head",
+]
+
+CHUNKED: Final = -1
+"""The length of a body that comes in chunks."""
+UNTIL_CLOSE: Final = -2
+"""The length of a body that ends with its connection."""
+
+LARGEST_HEAD: Final = 64 * 1024
+"""The largest head, in bytes."""
+LARGEST_LINE: Final = 8190
+MOST_HEADERS: Final = 128
+_LONGEST_LENGTH: Final = 15
+
+_STATUS = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([^\r\n]*))?")
+_TEXT: Final = bytes((9, *range(32, 127), *range(128, 256)))
+"""What may stand in a line: tabs, and whatever is no control character."""
+_BEGIN: Final = b"HTTP/1."
+_BODILESS: Final = frozenset((204, 304))
+
+
+@dataclass(slots=True)
+class Head:
+    """What the head of an answer says. `length` is the body's, in bytes, or CHUNKED or
+    UNTIL_CLOSE; `is_kept` says whether the connection may be used again after it."""
+
+    status: int
+    headers: dict[str, str]
+    length: int
+    is_kept: bool
+
+
+_names: dict[str, str] = {}
+_MOST_NAMES: Final = 1024
+
+
+def _lower(name: str) -> str:
+    """Returns the name in lower case; UPSTREAM_MALFORMED if it is none. Names are few and come
+    again with every answer, so they are looked at once."""
+    if not is_name(name):
+        raise malformed()
+    lower = name.lower()
+    if len(_names) < _MOST_NAMES:
+        _names[name] = lower
+    return lower
+
+
+def is_odd_text(raw: bytes | bytearray) -> bool:
+    """Whether there are control characters or bare line ends in these bytes.
+
+    What is no text must be line ends, and each of them both bytes in their order.
+    """
+    return len(raw.translate(None, _TEXT)) != 2 * raw.count(b"\r\n")
+
+
+def check_begun(raw: bytes | bytearray, start: int) -> None:
+    """Refuses at once what can never become a head, from `start` on: UPSTREAM_MALFORMED or
+    TOO_LARGE. A last carriage return may still get its line feed."""
+    if not raw.startswith(_BEGIN) and not _BEGIN.startswith(bytes(raw[: len(_BEGIN)])):
+        raise malformed()
+    since = start - 1 if start and raw[start - 1] == 13 else start
+    if is_odd_text(raw[since:-1] if raw.endswith(b"\r") else raw[since:]):
+        raise malformed()
+    if len(raw) - raw.rfind(b"\n") > LARGEST_LINE:
+        raise large_headers("8190B")
+    _check_size(raw)
+
+
+def _check_size(raw: bytes | bytearray) -> None:
+    if len(raw) > LARGEST_HEAD:
+        is_many = raw.count(b"\n") > MOST_HEADERS
+        raise large_headers("128 headers" if is_many else "64KiB")
+
+
+def read_head(raw: bytes, *, is_bodiless: bool) -> Head:
+    """Reads a whole head without its last, empty line. `is_bodiless` is set for answers to HEAD.
+
+    Raises UPSTREAM_MALFORMED or TOO_LARGE.
+    """
+    if is_odd_text(raw):
+        raise malformed()
+    # As aiohttp reads it: UTF-8 where it is that, and nothing lost where it is not.
+    first, *lines = raw.decode("utf-8", "surrogateescape").split("\r\n")
+    if len(raw) > LARGEST_LINE:
+        _check_size(raw)
+        if max(map(len, lines), default=0) > LARGEST_LINE:
+            raise large_headers("8190B")
+    match = _STATUS.fullmatch(first)
+    if match is None:
+        raise malformed()
+    headers = _headers(lines)
+    status = int(match[2])
+    length = _length(headers, is_http_1_1=match[1] == "1")
+    if is_bodiless or status < 200 or status in _BODILESS:
+        if status < 200 and length != UNTIL_CLOSE:
+            raise malformed()  # an interim answer has no body, so whose would that one be?
+        length = 0
+    is_kept = match[1] == "1" and length != UNTIL_CLOSE
+    if is_kept and "connection" in headers:
+        tokens = headers["connection"].lower().split(",")
+        is_kept = "close" not in [token.strip(" \t") for token in tokens]
+    return Head(status, headers, length, is_kept)
+
+
+def _headers(lines: list[str]) -> dict[str, str]:
+    if len(lines) > MOST_HEADERS:
+        raise large_headers("128 headers")
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        lower = _names.get(name) or _lower(name)
+        if not colon:
+            raise malformed()
+        value = value.strip(" \t")
+        headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
+    return headers
+
+
+def _length(headers: dict[str, str], *, is_http_1_1: bool) -> int:
+    """Returns how long the body is, where there is one."""
+    declared = headers.get("content-length")
+    if "transfer-encoding" in headers:
+        is_chunked = headers["transfer-encoding"].lower() == "chunked"
+        if not is_chunked or declared is not None or not is_http_1_1:
+            raise malformed()
+        return CHUNKED
+    if declared is None:
+        return UNTIL_CLOSE
+    # Two lengths are joined by a comma, so that they are no number, even where they are equal.
+    if not (declared.isascii() and declared.isdigit() and len(declared) <= _LONGEST_LENGTH):
+        raise malformed()
+    return int(declared)

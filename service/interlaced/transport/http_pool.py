@@ -1,0 +1,74 @@
+"""The idle connections to one origin."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from interlaced.core.ports import Clock, TimerHandle
+from interlaced.transport.http_wire import Wire
+
+__all__ = ["MOST_IDLE", "Pool"]
+
+MOST_IDLE: Final = 256
+"""How many idle connections to one origin are kept; more are closed when their answer is there."""
+
+
+class Pool:
+    """Keeps connections for `idle` seconds of the Clock, the freshest to be used first, so that
+    the rest grow old and go."""
+
+    __slots__ = ("_clock", "_idle", "_timer", "_wires")
+
+    def __init__(self, clock: Clock, idle: float) -> None:
+        self._clock = clock
+        self._idle = idle
+        self._wires: deque[Wire] = deque()
+        self._timer: TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._wires)
+
+    def take(self) -> Wire | None:
+        """Returns a connection that is well and young enough, or None."""
+        wires = self._wires
+        if not wires:
+            return None
+        oldest = self._clock.now() - self._idle
+        while wires:
+            wire = wires.pop()
+            if wire.is_open:
+                if wire.idle_since > oldest:
+                    return wire
+                wire.drop()
+        return None
+
+    def put(self, wire: Wire) -> None:
+        """Keeps a connection for the next request, or closes it where there are enough."""
+        if not wire.is_open:
+            return
+        if len(self._wires) >= MOST_IDLE:
+            wire.drop()
+            return
+        wire.idle_since = self._clock.now()
+        self._wires.append(wire)
+        if self._timer is None:
+            self._timer = self._clock.call_at(wire.idle_since + self._idle, self._sweep)
+
+    def _sweep(self) -> None:
+        """Closes what is too old. One timer serves all, however many come and go."""
+        self._timer = None
+        wires = self._wires
+        oldest = self._clock.now() - self._idle
+        while wires and (not wires[0].is_open or wires[0].idle_since <= oldest):
+            wires.popleft().drop()
+        if wires:
+            when = wires[0].idle_since + self._idle
+            self._timer = self._clock.call_at(when, self._sweep)
+
+    def close(self) -> None:
+        """Forgets every connection, and its timer; whoever made them closes them."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._wires.clear()

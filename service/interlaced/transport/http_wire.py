@@ -1,0 +1,300 @@
+"""One connection that speaks HTTP/1.1: a request out, its answer in, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, cast
+
+from httptools import HttpParserError, HttpResponseParser
+
+from interlaced.core.failure import Failure, Reached
+from interlaced.core.model import Effort
+from interlaced.transport.decoding import Body, body_for, too_large
+from interlaced.transport.http import HttpResponse
+from interlaced.transport.http_chunks import ChunkGuard
+from interlaced.transport.http_head import CHUNKED, UNTIL_CLOSE, Head, check_begun, read_head
+from interlaced.transport.wire_errors import is_settled, lost_failure, malformed, truncated
+
+__all__ = ["Answered", "Wire"]
+
+Answered = HttpResponse | Failure
+"""What becomes of a request: a result, and no exception that nobody might collect."""
+
+_MOST_INTERIM: Final = 64
+
+
+class _Pieces:
+    """What the parser calls: it gathers the decoded body."""
+
+    __slots__ = ("is_whole", "on_body", "taken")
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+        self.on_body = self.taken.append
+        self.is_whole = False
+
+    def on_message_complete(self) -> None:
+        """Is told by the parser that the body is at its end."""
+        self.is_whole = True
+
+
+class Wire(asyncio.Protocol):
+    """A connection with at most one request on it.
+
+    Two readers look at every answer: the strict one of this house, and llhttp, which decodes the
+    body. What only one of them takes is refused. After a refusal, after bytes that nobody asked
+    for and after an answer that ends the connection, `is_open` is False for good.
+    """
+
+    __slots__ = (
+        "_blocked",
+        "_body",
+        "_effort",
+        "_guard",
+        "_head",
+        "_held",
+        "_interim",
+        "_is_bodiless",
+        "_is_full",
+        "_left",
+        "_limit",
+        "_loop",
+        "_on_lost",
+        "_parser",
+        "_pieces",
+        "_transport",
+        "_waiter",
+        "idle_since",
+        "is_open",
+        "is_sent",
+    )
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, limit: int, on_lost: Callable[[Wire], None]
+    ) -> None:
+        """`limit` bounds a decoded body, in bytes; `on_lost` is called once, at the end."""
+        self._loop = loop
+        self._limit = limit
+        self._on_lost = on_lost
+        self._pieces = _Pieces()
+        self._parser = HttpResponseParser(self._pieces)
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[Answered] | None = None
+        self._blocked: asyncio.Future[None] | None = None
+        self._effort: Effort | None = None
+        self._head: Head | None = None
+        self._body: Body | None = None
+        self._guard: ChunkGuard | None = None
+        self._held = bytearray()
+        self._interim = 0
+        self._left = 0
+        self._is_bodiless = False
+        self._is_full = False
+        self.is_open = False
+        self.is_sent = False
+        self.idle_since = 0.0
+
+    # What the pool and the transport call.
+
+    def ask(
+        self, data: bytes, effort: Effort, *, is_head: bool, is_whole: bool
+    ) -> asyncio.Future[Answered]:
+        """Writes a request, or the begin of one, and returns what will hold its answer.
+
+        `is_whole` is False if `more` of it follows. The future never raises but for a cancel.
+        """
+        waiter = self._waiter = self._loop.create_future()
+        self._effort = effort
+        self._is_bodiless = is_head
+        self.is_sent = is_whole
+        effort.reached = Reached.MAYBE
+        assert self._transport is not None  # noqa: S101  # it is open
+        self._transport.write(data)
+        return waiter
+
+    def more(self, piece: memoryview) -> asyncio.Future[None] | None:
+        """Writes the next piece of a request. Returns what to wait for before the next one, or
+        None. Does nothing once the answer is there."""
+        if self._waiter is not None and self._transport is not None:
+            self._transport.write(piece)
+            if self._is_full:
+                self._blocked = self._loop.create_future()
+                return self._blocked
+        return None
+
+    def drop(self) -> None:
+        """Closes the connection at once, with whatever is on it."""
+        self.is_open = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    @property
+    def tls(self) -> object:
+        """The `ssl.SSLObject` of the connection, or None."""
+        return self._transport and self._transport.get_extra_info("ssl_object")
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Is told that there is a connection."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
+        self.is_open = True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Is told that there is none any more."""
+        self._end(error)
+        self.is_open = False
+        self._transport = None
+        self._on_lost(self)
+
+    def eof_received(self) -> None:
+        """Is told that no answer comes any more; the loop then closes the connection."""
+        self._end(None)
+        self.drop()
+
+    def pause_writing(self) -> None:
+        """Is told that enough is under way."""
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        """Is told that more may be written."""
+        self._is_full = False
+        self._release()
+
+    def data_received(self, data: bytes) -> None:
+        """Is given what came."""
+        effort = self._effort
+        if self._waiter is None or effort is None:
+            self.drop()  # nobody asked, so it would be the next caller's answer
+            return
+        try:
+            if self._head is None:
+                self._read_head(data, effort)
+            else:
+                self._read_body(data, 0, self._head)
+        except Failure as failure:
+            self._fail(failure.but(reached=effort.reached))
+        except HttpParserError as error:
+            nonsense = malformed(effort.reached)
+            nonsense.__cause__ = error
+            self._fail(nonsense)
+
+    def _read_head(self, data: bytes, effort: Effort) -> None:
+        held = self._held
+        if held:
+            seen = len(held)
+            held += data
+            end = held.find(b"\r\n\r\n", max(0, seen - 3))
+            if end < 0:
+                check_begun(held, seen)
+                return
+            data = bytes(held)
+            held.clear()
+        else:
+            end = data.find(b"\r\n\r\n")
+            if end < 0:
+                check_begun(data, 0)
+                held += data
+                return
+        head = read_head(data[:end], is_bodiless=self._is_bodiless)
+        if head.status < 200:
+            self._skip_interim(head, data[end + 4 :], effort)
+            return
+        self._head = head
+        if is_settled(head.status):
+            effort.reached = Reached.REPLIED
+        self._begin_body(head)
+        self._read_body(data, end + 4, head)
+
+    def _skip_interim(self, head: Head, rest: bytes, effort: Effort) -> None:
+        """Passes over 100, 102, 103 and their like; 101 would be another protocol."""
+        self._interim += 1
+        if head.status == 101 or self._interim > _MOST_INTERIM:
+            raise malformed()
+        if rest:
+            self._read_head(rest, effort)
+
+    def _begin_body(self, head: Head) -> None:
+        coding = head.headers.pop("content-encoding", "")
+        length = self._left = head.length
+        if length > self._limit and not coding:
+            raise too_large(self._limit)
+        self._body = body_for(coding, self._limit)
+        self._guard = ChunkGuard() if length == CHUNKED else None
+
+    def _read_body(self, data: bytes, start: int, head: Head) -> None:
+        """Takes a piece of the answer, whose body begins at `start` in it."""
+        size = len(data)
+        end = -1
+        if self._guard is not None:
+            end = self._guard.feed(data, start)
+        elif head.length != UNTIL_CLOSE:
+            here = size - start
+            if here >= self._left:
+                end = start + self._left
+            else:
+                self._left -= here
+        if end >= 0 and end != size:
+            head.is_kept = False  # whoever sends more than was asked for is not trusted again
+            data = data[:end]
+        pieces = self._pieces
+        # The parser cannot be told that an answer to HEAD has no body: it is not shown those.
+        if not self._is_bodiless:
+            self._parser.feed_data(data)
+            taken = pieces.taken
+            if taken and self._body is not None:
+                self._body.feed(taken[0] if len(taken) == 1 else b"".join(taken))
+                taken.clear()
+            if pieces.is_whole is not (end >= 0):
+                raise malformed()  # the two readers do not agree on where it ends
+        if end >= 0:
+            self._finish(head)
+
+    def _finish(self, head: Head) -> None:
+        waiter, effort, body = self._waiter, self._effort, self._body
+        assert waiter is not None and effort is not None and body is not None  # noqa: S101, PT018  # under way
+        answer = HttpResponse(head.status, head.headers, body.finish())
+        effort.reached = Reached.REPLIED
+        if not (head.is_kept and self.is_sent):
+            self.drop()
+        self._settle(answer)
+
+    def _end(self, error: Exception | None) -> None:
+        """Settles what is under way when the connection is lost."""
+        effort, head = self._effort, self._head
+        if self._waiter is None or effort is None:
+            return
+        if head is None:
+            failure = lost_failure(error, effort.reached)
+        elif head.length == UNTIL_CLOSE and error is None:
+            try:
+                self._finish(head)
+            except Failure as short:
+                failure = short.but(reached=effort.reached)
+            else:
+                return
+        else:
+            failure = truncated(effort.reached)
+        failure.__cause__ = failure.__cause__ or error
+        self._settle(failure)
+
+    def _fail(self, failure: Failure) -> None:
+        self.drop()
+        self._settle(failure)
+
+    def _settle(self, answer: Answered) -> None:
+        """Hands the answer over and makes ready for the next request."""
+        waiter, self._waiter = self._waiter, None
+        self._effort = self._head = self._body = self._guard = None
+        self._interim = 0
+        self._pieces.is_whole = False
+        self._release()
+        if waiter is not None and not waiter.done():
+            waiter.set_result(answer)
+
+    def _release(self) -> None:
+        """Lets the writer of a long body go on, or see that it has been for nothing."""
+        blocked, self._blocked = self._blocked, None
+        if blocked is not None and not blocked.done():
+            blocked.set_result(None)
