@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from interlaced.codecs import json, msgpack
 from interlaced.codecs.codec import Codec
@@ -24,9 +25,12 @@ __all__ = [
 JSON = "application/json"
 MSGPACK = "application/msgpack"
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
+_REMEMBERED = 256
+"""How many answers about a media type are kept: services send few, and hostile ones only cost."""
 _MSGPACK_NAMES = frozenset((MSGPACK, "application/x-msgpack", "application/vnd.msgpack"))
 
 
+@lru_cache(_REMEMBERED)
 def bare(media_type: str) -> str:
     """Returns the type without its parameters, in lower case."""
     return media_type.partition(";")[0].strip().lower()
@@ -37,11 +41,13 @@ def is_range(media_type: str) -> bool:
     return bare(media_type).endswith("/*")
 
 
+@lru_cache(_REMEMBERED)
 def is_type(media_type: str) -> bool:
     """Whether the text is `TYPE/SUBTYPE`, perhaps with parameters, and no pattern."""
     return _TYPE.fullmatch(bare(media_type)) is not None
 
 
+@lru_cache(_REMEMBERED)
 def charset(media_type: str) -> str:
     """Returns the charset that the type declares, in lower case, or empty."""
     for parameter in media_type.split(";")[1:]:
@@ -51,6 +57,7 @@ def charset(media_type: str) -> str:
     return ""
 
 
+@lru_cache(_REMEMBERED)
 def _family(media_type: str) -> str:
     """Returns JSON or MSGPACK for the types that are one of them by another name, else the type."""
     name = bare(media_type)
@@ -64,6 +71,7 @@ def codec_for(media_type: str) -> Codec | None:
     return _CODECS.get(_family(media_type))
 
 
+@lru_cache(_REMEMBERED)
 def _fits(pattern: str, media_type: str) -> bool:
     wanted, name = bare(pattern), bare(media_type)
     if wanted in ("*/*", name):

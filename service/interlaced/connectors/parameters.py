@@ -93,7 +93,7 @@ def _check_of(kind: ParameterType) -> Callable[[Argument], str]:
 
 
 def _check_scalar(value: Argument) -> str:
-    is_right = isinstance(value, (str, int, float)) and _is_finite(value)
+    is_right = isinstance(value, str) or (isinstance(value, (int, float)) and _is_finite(value))
     return "" if is_right else "must be a text, a finite number, true or false"
 
 
@@ -113,6 +113,6 @@ def refuse(*wrong: FieldViolation) -> NoReturn:
 
 def as_text(value: Argument) -> str:
     """Writes a scalar as upstreams read it in a query, a path or a header."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else str(value)
+    if isinstance(value, str):
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -10,6 +10,7 @@ import base64
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -50,6 +51,7 @@ _ANY = "*/*"
 _FORM = "application/x-www-form-urlencoded"
 _PLACE = re.compile(r"\{([A-Za-z][A-Za-z0-9_-]{0,62})\}")
 _LONGEST_HEADER = 8190
+_REMEMBERED = 64
 _UTF8 = ("", "utf-8", "utf8", "us-ascii", "ascii")
 
 _Headers: TypeAlias = list[tuple[str, str]]
@@ -348,7 +350,8 @@ def _describe(error: CodecError) -> str:
 def _compile_read(operation: OperationConfig) -> Callable[[HttpResponse, Call, float], Reply]:
     judge: Judge = compile_rules(operation.errors)
     pick = _compile_reply(operation)
-    produces, must_parse = operation.produces, operation.check
+    check_type = _compile_check(operation.produces)
+    must_parse = operation.check
     may_be_empty = operation.method not in ("get", "options") and pick is None
 
     def read(response: HttpResponse, call: Call, wall: float) -> Reply:
@@ -358,7 +361,7 @@ def _compile_read(operation: OperationConfig) -> Callable[[HttpResponse, Call, f
         if not response.body and (may_be_empty or response.status in (204, 205)):
             return Reply(Payload("", b""), str(response.status))
         source = response.headers.get("content-type", "")
-        _check_type(response, source, produces)
+        check_type(response, source)
         target = preferred(call.accept, source)
         if target is None:
             raise _unacceptable(Reached.REPLIED)
@@ -379,21 +382,35 @@ def _compile_reply(operation: OperationConfig) -> Callable[[Value], Value] | Non
     return compile_pick(operation.reply)
 
 
-def _check_type(response: HttpResponse, source: str, produces: str) -> None:
-    """Refuses an answer of another type than the one declared: a login page, an empty body."""
-    if not is_value(source):
-        raise _malformed(response, "content-type")  # it could not be handed on as text
-    if bare(produces) == _ANY:
-        return
-    if not accepts((produces,), source):
-        raise _malformed(response, "content-type")
-    if codec_for(source) is json:
-        if charset(source) not in _UTF8:
-            raise _malformed(response, "charset")
-        if not json.looks_like_json(response.body):
+def _compile_check(produces: str) -> Callable[[HttpResponse, str], None]:
+    """Compiles the check that refuses an answer of another type than the one declared: a login
+    page, an empty body. What it makes of a type is remembered; upstreams send few."""
+
+    @lru_cache(_REMEMBERED)
+    def judge_type(source: str) -> tuple[str, bool]:
+        """Returns what is wrong with a type, and whether its body must look like JSON."""
+        if not is_value(source):
+            return "content-type", False  # it could not be handed on as text
+        if bare(produces) == _ANY:
+            return "", False
+        if not accepts((produces,), source):
+            return "content-type", False
+        is_json = codec_for(source) is json
+        return "charset" if is_json and charset(source) not in _UTF8 else "", is_json
+
+    takes_anything = bare(produces) == _ANY
+
+    def check(response: HttpResponse, source: str) -> None:
+        problem, is_json = judge_type(source)
+        if problem:
+            raise _malformed(response, problem)
+        if is_json:
+            if not json.looks_like_json(response.body):
+                raise _malformed(response, "body")
+        elif not response.body and not takes_anything:
             raise _malformed(response, "body")
-    elif not response.body:
-        raise _malformed(response, "body")
+
+    return check
 
 
 def _rewrite(
