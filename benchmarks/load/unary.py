@@ -1,0 +1,167 @@
+"""Unary load: a closed loop for the ceiling, an open loop for latency."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.load.driver import Tally
+from benchmarks.load.http2 import Connection, framed
+
+__all__ = ["ClosedLoop", "Drained", "OpenLoop", "Request"]
+
+_DRAIN_LIMIT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked, and how an answer is told from anything else."""
+
+    path: bytes
+    message: bytes
+    is_right: Callable[[bytes], bool]
+
+
+class Drained:
+    """Counts what is under way, and waits until nothing is."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self._is_empty = asyncio.Event()
+
+    def begin(self) -> None:
+        """One more is under way."""
+        self.under_way += 1
+
+    def end(self) -> None:
+        """One has come back."""
+        self.under_way -= 1
+        if not self.under_way:
+            self._is_empty.set()
+
+    async def wait(self) -> None:
+        """Return once nothing is under way. Raise TimeoutError after a minute."""
+        async with asyncio.timeout(_DRAIN_LIMIT):
+            while self.under_way:
+                self._is_empty.clear()
+                await self._is_empty.wait()
+
+
+class _Rpc:
+    """One unary RPC."""
+
+    __slots__ = ("_has_answer", "_is_right", "_load", "_since")
+
+    def __init__(self, load: _Unary, since: float) -> None:
+        self._load = load
+        self._since = since
+        self._has_answer = False
+        self._is_right = False
+
+    def on_message(self, message: bytes) -> None:
+        """Take the answer; a second one is wrong."""
+        self._is_right = not self._has_answer and self._load.request.is_right(message)
+        self._has_answer = True
+
+    def on_end(self, error: str) -> None:
+        """Count the call, or the error."""
+        tally = self._load.tally
+        if error:
+            tally.fail(error)
+        elif not self._is_right:
+            tally.fail("not the answer that was expected" if self._has_answer else "no answer")
+        else:
+            tally.done += 1
+            tally.latencies.append(time.perf_counter() - self._since)
+        self._load.ended()
+
+
+class _Unary:
+    """What both loops share."""
+
+    def __init__(self, connections: Sequence[Connection], request: Request) -> None:
+        self.request = request
+        self._connections = connections
+        self._frame = framed(request.message)
+        self._turn = 0
+        self._drained = Drained()
+        self._is_on = False
+        self._tally = Tally()
+
+    @property
+    def tally(self) -> Tally:
+        """The counters."""
+        return self._tally
+
+    def issue(self, since: float) -> None:
+        """Send one call, on the connections in turn."""
+        self._turn += 1
+        connection = self._connections[self._turn % len(self._connections)]
+        self._drained.begin()
+        stream = connection.open(self.request.path, _Rpc(self, since))
+        connection.send_data(stream, self._frame, is_last=True)
+
+    def ended(self) -> None:
+        """One call came back."""
+        self._drained.end()
+
+    async def stop(self) -> None:
+        """Issue nothing more and await what is under way."""
+        self._is_on = False
+        await self._drained.wait()
+
+
+class ClosedLoop(_Unary):
+    """Keeps `in_flight` calls under way: each that comes back is followed by the next at once."""
+
+    def __init__(
+        self, connections: Sequence[Connection], request: Request, *, in_flight: int
+    ) -> None:
+        super().__init__(connections, request)
+        self._in_flight = in_flight
+
+    async def start(self) -> None:
+        """Send the first calls."""
+        self._is_on = True
+        for _ in range(self._in_flight):
+            self.issue(time.perf_counter())
+
+    def ended(self) -> None:
+        """Follow a call that came back by the next, unless errors run away."""
+        super().ended()
+        if self._is_on and self._tally.errors <= self._tally.done + self._in_flight:
+            self.issue(time.perf_counter())
+
+
+class OpenLoop(_Unary):
+    """Sends at a constant rate, whatever comes back; latency counts from the planned time.
+
+    A load that falls behind sends what is overdue at once: the wait is the server's or ours, and
+    `late` (seconds, the worst) tells how much of it can have been ours.
+    """
+
+    def __init__(self, connections: Sequence[Connection], request: Request, *, rate: float) -> None:
+        super().__init__(connections, request)
+        self._interval = 1.0 / rate
+        self._planned = 0.0
+        self.late = 0.0
+
+    async def start(self) -> None:
+        """Begin the schedule."""
+        self._is_on = True
+        self._planned = time.perf_counter()
+        self._send_due()
+
+    def _send_due(self) -> None:
+        if not self._is_on:
+            return
+        now = time.perf_counter()
+        self.late = max(self.late, now - self._planned)
+        while self._planned <= now:
+            self.issue(self._planned)
+            self._planned += self._interval
+        asyncio.get_running_loop().call_later(
+            max(0.0, self._planned - time.perf_counter()), self._send_due
+        )

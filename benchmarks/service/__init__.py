@@ -1,0 +1,1 @@
+"""The whole service beside its hand-written peer: scenarios, windows in turn, and the run."""
