@@ -8,6 +8,7 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -25,6 +26,7 @@ from interlaced.manifest.live import LiveConfiguration, Reload
 from interlaced.manifest.load import load
 from interlaced.manifest.manifests import Manifests
 from interlaced.manifest.problem import render
+from interlaced.relay.intake import RelayIntake
 from interlaced.resilience.admission import Admission
 from interlaced.rpc.callers import require_api_key
 from interlaced.rpc.catalog import Catalog, ConnectorState, FeedInfo
@@ -93,6 +95,8 @@ class App:
             cursors=CursorCodec(_cursor_keys(settings)),
             settings=HubSettings(max_age=RpcSettings().max_connection_age),
         )
+        if settings.seat.folder is not None:
+            self._hub.relay(partial(RelayIntake, folder=settings.seat.folder, random=random))
         self._live = LiveConfiguration(
             read=self._read,
             build=self._build,

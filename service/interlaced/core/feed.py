@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from random import Random
 
 from interlaced.core.consume import ConsumeSession
@@ -12,6 +13,7 @@ from interlaced.core.failure import Failure, Reason
 from interlaced.core.feed_settings import FeedState, HubSettings
 from interlaced.core.model import Event
 from interlaced.core.ports import Clock, FeedBinding, Observer
+from interlaced.core.pump import Intake
 from interlaced.core.shared_feed import FeedTools, SharedFeed
 
 __all__ = ["ConsumeSession", "FeedState", "Hub", "HubSettings", "SharedFeed"]
@@ -50,6 +52,11 @@ class Hub:
     def settings(self) -> HubSettings:
         """The limits of all feeds."""
         return self._tools.settings
+
+    def relay(self, intake: Callable[[SharedFeed], Intake]) -> None:
+        """Lets `intake` fill the rings instead of a pump each, since other workers share the
+        upstreams. It comes before the first `swap`."""
+        self._tools = replace(self._tools, intake=intake)
 
     async def swap(self, feeds: Mapping[str, FeedBinding]) -> None:
         """Serves these feeds, by full name, and no others.

@@ -8,13 +8,42 @@ from collections.abc import Sequence
 from random import Random
 from typing import Protocol
 
+from interlaced.core.cursor import Origin, Place
 from interlaced.core.failure import EndOfFeed, Failure, NotConnected, Reason
 from interlaced.core.model import Delivery, Gap, GapWhy
 from interlaced.core.ports import Clock, FeedBinding, Start, StartKind
 from interlaced.core.replay import close_reader
 from interlaced.core.tasks import end_tasks
 
-__all__ = ["Pump", "PumpOwner"]
+__all__ = ["Intake", "Pump", "PumpOwner"]
+
+
+class Intake(Protocol):
+    """Whatever brings a feed's events into its ring: a pump, or a relay among workers."""
+
+    position: bytes
+    """Where a feed with replay is; its owner sets it as it takes events."""
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether somebody else than the owner's subscribers depends on it."""
+        ...
+
+    def run(self, before: asyncio.Task[None] | None = None) -> None:
+        """Starts once the task `before`, which ends another connection, is done."""
+        ...
+
+    async def stop(self, before: asyncio.Task[None] | None = None) -> None:
+        """Stops, closes the connection, and awaits what ends an earlier one."""
+        ...
+
+    def forget_position(self) -> None:
+        """Goes on from now: the positions so far mean nothing to the feed that follows."""
+        ...
+
+    async def until_ready(self) -> None:
+        """Waits until the ring has the history that it is going to have."""
+        ...
 
 
 class PumpOwner(Protocol):
@@ -66,6 +95,8 @@ class Pump:
         "position",
     )
 
+    is_needed = False
+
     def __init__(self, owner: PumpOwner, *, clock: Clock, random: Random) -> None:
         self._owner = owner
         self._clock = clock
@@ -96,6 +127,18 @@ class Pump:
         self._start = Start(StartKind.NOW)
         self.position = b""
         self._epoch = None
+
+    def resume(self, place: Place) -> None:
+        """Goes on exclusively after a place that another process has read up to; what it cannot
+        replay may be missing."""
+        self._is_new = False
+        if place.origin is Origin.OLDEST:
+            self._start, self._epoch = Start(StartKind.OLDEST), place.epoch
+        elif place.position:
+            self.position, self._epoch = place.position, place.epoch
+
+    async def until_ready(self) -> None:
+        """Returns at once: the ring is its own."""
 
     async def _run(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:

@@ -98,6 +98,11 @@ class Ring:
         self._max_events = max_events
         self._max_bytes = max_bytes
 
+    def begin_at(self, floor: Place, epoch: int) -> None:
+        """Begins behind a place that another process's ring begins behind; only while empty."""
+        self.floor = floor
+        self.epoch = epoch
+
     def begin_epoch(self, epoch: int) -> None:
         """Goes on with another history: places of the one before are no longer found."""
         self.epoch = epoch

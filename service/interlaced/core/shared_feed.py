@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
 from interlaced.core.batch import BatchMemo
+from interlaced.core.clock import TimeLimit
 from interlaced.core.consume import ConsumeSession, ConsumeTools
 from interlaced.core.cursor import CursorCodec, CursorStamp, Origin, Place
 from interlaced.core.entries import EntryMaker
@@ -22,10 +24,10 @@ from interlaced.core.feed_settings import (
 )
 from interlaced.core.frame import Wishes
 from interlaced.core.model import Delivery, Event, Gap, GapWhy, Settlement, Verdict
-from interlaced.core.ports import Clock, Feed, FeedBinding, Observer, TimerHandle
-from interlaced.core.pump import Pump
+from interlaced.core.ports import Clock, Feed, FeedBinding, Observer, StartKind, TimerHandle
+from interlaced.core.pump import Intake, Pump, PumpOwner
 from interlaced.core.replay import Replay, ReplayTools
-from interlaced.core.ring import Missing, Ring
+from interlaced.core.ring import Entry, Item, Missing, Ring
 from interlaced.core.subscriber import Subscription
 
 __all__ = ["FeedTools", "SharedFeed"]
@@ -36,7 +38,8 @@ _ACK = Settlement(Verdict.ACK)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedTools:
-    """What every feed of a hub shares. `encode` turns an event into ready bytes."""
+    """What every feed of a hub shares. `encode` turns an event into ready bytes; `intake` makes
+    what fills a feed's ring, a pump where it is None."""
 
     clock: Clock
     random: Random
@@ -44,6 +47,7 @@ class FeedTools:
     encode: Callable[[Event], bytes]
     cursors: CursorCodec
     settings: HubSettings
+    intake: Callable[[SharedFeed], Intake] | None = None
 
 
 class SharedFeed:
@@ -66,7 +70,7 @@ class SharedFeed:
         self.is_over = False
         self.has_connected = False
         self._lost_at: float | None = None
-        self._pump: Pump | None = None
+        self._pump: Intake | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._linger: TimerHandle | None = None
         self._idle: asyncio.Event = asyncio.Event()
@@ -309,6 +313,56 @@ class SharedFeed:
         self.is_over = True
         self._wake()
 
+    # the side of other workers
+
+    async def prepare(self, wishes: Wishes) -> None:
+        """Waits a little for the history that another worker has, where the wishes ask for it;
+        `subscribe` has to follow at once. Does nothing in a process that serves alone."""
+        is_from_now = not wishes.cursor and wishes.start.kind is StartKind.NOW
+        if self._tools.intake is None or is_from_now:
+            return
+        pump = self._start()
+        until = self.clock.now() + self._tools.settings.first_connect
+        try:
+            with contextlib.suppress(TimeoutError), TimeLimit(self.clock, until):
+                await pump.until_ready()
+        finally:
+            self._leave()
+
+    async def adopt(self, items: Sequence[Item]) -> None:
+        """Takes what another worker has stamped, encoded and counted."""
+        ring = self.ring
+        for item in items:
+            begins = isinstance(item, Missing) and item.gap.why is GapWhy.NEW_HISTORY
+            epoch = item.epoch if isinstance(item, Entry) else item.place.epoch
+            if epoch != ring.epoch and (begins or isinstance(item, Entry)):
+                ring.begin_epoch(epoch)
+            ring.append(item)
+        await self._publish()
+
+    def follow(self, *, is_connected: bool) -> None:
+        """Another worker reads the upstream, and is connected or not."""
+        if is_connected:
+            self.has_connected = True
+            self._lost_at = None
+        elif self._lost_at is None:
+            self._lost_at = self.clock.now()
+        self._wake()
+
+    def lead(self, epoch: int, counter: int) -> None:
+        """This worker stamps from here on, in this epoch and above `counter`."""
+        floor = Place(epoch, counter.to_bytes(8, "big"))
+        self._counter = counter
+        if self.ring.end == 0:
+            self.ring.begin_at(floor, epoch)
+        elif self.ring.epoch != epoch:
+            self.ring.begin_epoch(epoch)
+            self._miss(Gap(GapWhy.NEW_HISTORY), floor)
+
+    def let_go(self) -> None:
+        """A worker that depended on this one does so no more."""
+        self._leave()
+
     # life and death
 
     def _new_ring(self) -> Ring:
@@ -317,22 +371,33 @@ class SharedFeed:
         binding = self.binding
         return Ring(life, max_events=binding.ring_events, max_bytes=binding.ring_bytes)
 
-    def _start(self) -> None:
+    def _start(self) -> Intake:
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
         if self._pump is None:
             self._lost_at = self.clock.now()
-            self._pump = Pump(self, clock=self.clock, random=self._tools.random)
+            make = self._tools.intake
+            self._pump = make(self) if make else self.pump(self)
             self._pump.run(self._stopping)
+        return self._pump
+
+    def pump(self, owner: PumpOwner) -> Pump:
+        """Makes the pump that reads the upstream for `owner`."""
+        return Pump(owner, clock=self.clock, random=self._tools.random)
 
     def _leave(self) -> None:
         """Lets ring and connection linger once nobody listens any more."""
-        if self.subscriptions or self._pump is None:
+        if self.subscriptions or self._pump is None or self._pump.is_needed:
             return
         if self._linger is None:
             until = self.clock.now() + self.binding.retain
-            self._linger = self.clock.call_at(until, self._expire)
+            self._linger = self.clock.call_at(until, self._end_linger)
+
+    def _end_linger(self) -> None:
+        self._linger = None
+        if self._pump is not None and not self._pump.is_needed:
+            self._expire()
 
     def _note_idle(self) -> None:
         if not self.subscriptions and not self.members:

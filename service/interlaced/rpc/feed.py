@@ -56,7 +56,9 @@ class Feeds:
         """Writes frames until the caller leaves, the feed ends, or the caller is too slow."""
         wishes = read_wishes(request)
         try:
-            async with self._hub.find(request.feed).subscribe(wishes) as subscription:
+            shared = self._hub.find(request.feed)
+            await shared.prepare(wishes)
+            async with shared.subscribe(wishes) as subscription:
                 while (frame := await subscription.next()) is not None:
                     with subscription.writing:
                         await scope.write(frame_bytes(frame))

@@ -1,0 +1,1 @@
+"""The relay: what the workers of one server share, so that they are one server to the outside."""
