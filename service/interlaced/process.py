@@ -8,13 +8,27 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Protocol
 
 from interlaced.app import Addresses, App
 from interlaced.core.failure import Failure
 from interlaced.settings import Settings, SettingsError
 from interlaced.telemetry.log import log
 
-__all__ = ["run_until_stopped", "serve_forever", "stop_signal"]
+__all__ = [
+    "Reloads",
+    "run_until_stopped",
+    "serve_forever",
+    "stop_signal",
+    "write_addresses",
+]
+
+
+class Reloads(Protocol):
+    """What a SIGHUP reaches."""
+
+    async def reload(self) -> object:
+        """Reads the configuration again."""
 
 
 async def serve_forever(settings: Settings, ports_file: Path | None) -> None:
@@ -36,14 +50,14 @@ async def run_until_stopped(
         stopped = await stack.enter_async_context(stop_signal(app))
         stack.push_async_callback(app.stop)
         if ports_file is not None:
-            _write(addresses, ports_file)
+            write_addresses(addresses, ports_file)
         if greet is not None:
             greet(addresses)
         await stopped.wait()
 
 
 @contextlib.asynccontextmanager
-async def stop_signal(app: App) -> AsyncIterator[asyncio.Event]:
+async def stop_signal(app: Reloads) -> AsyncIterator[asyncio.Event]:
     """Yields an event that SIGTERM and SIGINT set; SIGHUP reloads until then. A second SIGTERM or
     SIGINT ends the process at once."""
     loop = asyncio.get_running_loop()
@@ -75,7 +89,7 @@ async def stop_signal(app: App) -> AsyncIterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
-async def _reload(app: App) -> None:
+async def _reload(app: Reloads) -> None:
     """Reloads; nobody awaits this, so that a bug is told here or nowhere."""
     try:
         await app.reload()
@@ -85,8 +99,9 @@ async def _reload(app: App) -> None:
         log.error("config.failed", exc_info=error)
 
 
-def _write(addresses: Addresses, path: Path) -> None:
-    """Writes the addresses for whoever started the process."""
+def write_addresses(addresses: Addresses, path: Path) -> None:
+    """Writes the addresses for whoever started the process; raises SettingsError where it cannot
+    be done."""
     try:
         addresses.write(path)
     except OSError as error:

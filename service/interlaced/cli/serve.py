@@ -101,6 +101,9 @@ def serve(
     drain: Annotated[
         float, typer.Option(min=0, max=3600, help="The most seconds that a shutdown takes.")
     ] = 20.0,
+    workers: Annotated[
+        int, typer.Option(min=1, max=256, help="How many processes share the port and the limits.")
+    ] = 1,
     ports_file: PortsFileOption = None,
     log_format: LogOption = "auto",
     log_level: LevelOption = "info",
@@ -109,9 +112,7 @@ def serve(
 
     Example: interlace serve --config ./connectors
     """
-    from interlaced.process import serve_forever
-
-    _configure_log(log_format, log_level)
+    style = _configure_log(log_format, log_level)
     check_certificate(tls_cert, tls_key, code=Exit.CONFIG_INVALID)
     check_ca(tls_client_ca, code=Exit.CONFIG_INVALID)
     ingress = Ingress(
@@ -132,7 +133,16 @@ def serve(
         secrets_folder=secrets,
         drain_limit=drain,
     )
-    _run(serve_forever, settings, ports_file)
+    if workers == 1:
+        from interlaced.process import serve_forever
+
+        _run(serve_forever, settings, ports_file)
+        return
+    from interlaced.workers.run import supervise
+    from interlaced.workers.supervisor import Supervisor
+
+    group = Supervisor(settings, workers, log_style=style, log_level=log_level)
+    _run(supervise, group, ports_file)
 
 
 def reload(
@@ -248,8 +258,8 @@ def _refusal(error: urllib.error.HTTPError) -> str:
     return "; ".join([str(told.get("error", "refused")).rstrip("."), *fields])
 
 
-def _configure_log(wish: str, level: str) -> None:
-    """Sets the log up; `auto` is console on a terminal."""
+def _configure_log(wish: str, level: str) -> str:
+    """Sets the log up and returns its style; `auto` is console on a terminal."""
     from interlaced.telemetry import log
 
     style = ("console" if sys.stderr.isatty() else "json") if wish == "auto" else wish
@@ -258,6 +268,7 @@ def _configure_log(wish: str, level: str) -> None:
     if level not in _LEVELS:
         fail(f"--log-level {level}: expected one of {', '.join(_LEVELS)}", Exit.USAGE)
     log.configure(style=style, level=level)
+    return style
 
 
 def _run(main: Any, *arguments: object) -> None:
@@ -268,6 +279,7 @@ def _run(main: Any, *arguments: object) -> None:
 
     from interlaced.manifest.problem import ManifestError, render
     from interlaced.rpc.server import BindError
+    from interlaced.workers.orders import GroupError
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -276,6 +288,10 @@ def _run(main: Any, *arguments: object) -> None:
         fail(str(error), Exit.CONFIG_INVALID)
     except BindError as error:
         fail(f"{error} (--port, --admin-port)")
+    except GroupError as error:
+        for line in error.report.lines:
+            say(line)
+        fail(str(error), Exit.CONFIG_INVALID if error.report.is_config else Exit.FAILURE)
     except ManifestError as error:
         for problem in error.problems:
             say(render(problem))

@@ -24,7 +24,7 @@ class _Instruments:
         self._counters: dict[Metric, Counter] = {}
         self._gauges: dict[Metric, Gauge] = {}
         self._histograms: dict[Metric, Histogram] = {}
-        for metric in names.ALL:
+        for metric in names.OF_PROCESS:
             place = (metric.prometheus, metric.help, metric.labels)
             if metric.instrument == Instrument.COUNTER:
                 self._counters[metric] = Counter(*place, registry=registry)

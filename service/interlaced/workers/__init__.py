@@ -1,0 +1,1 @@
+"""Several processes that serve one port: who starts them, watches them, and speaks for them."""

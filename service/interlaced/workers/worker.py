@@ -1,0 +1,93 @@
+"""One worker: takes its order, serves until it is told to end, and says how its start went."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import uvloop
+
+from interlaced.app import Addresses, App
+from interlaced.manifest.problem import ManifestError, render
+from interlaced.process import run_until_stopped
+from interlaced.rpc.server import BindError
+from interlaced.settings import Settings, SettingsError
+from interlaced.telemetry.log import bind, configure, log
+from interlaced.workers.orders import Order, Report
+
+__all__ = ["main"]
+
+_STDIN, _STDOUT, _STDERR = 0, 1, 2
+
+
+def main() -> None:
+    """Reads the order from stdin, reports on stdout, and serves.
+
+    Afterwards stdout is what stderr is, and the end of stdin means that the supervisor has died:
+    nobody watches the worker any more, so that it drains and ends.
+    """
+    order = Order.read(_read_line())
+    answers = os.dup(_STDOUT)
+    os.dup2(_STDERR, _STDOUT)
+    configure(style=order.log_style, level=order.log_level)
+    bind(worker=order.settings.seat.index)
+    report = _start(order.settings, answers)
+    if report is not None:
+        _tell(answers, report)
+        sys.exit(1)
+
+
+def _read_line() -> bytes:
+    """Reads the order byte by byte: what follows it is the supervisor's end, and must stay."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        byte = os.read(_STDIN, 1)
+        if not byte:
+            sys.exit("a worker is started by `interlace serve --workers`, not by hand")
+        line += byte
+    return bytes(line)
+
+
+def _start(settings: Settings, answers: int) -> Report | None:
+    """Serves to the end, or returns why that cannot be."""
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, answers))
+    except SettingsError as error:
+        return Report(is_serving=False, error=str(error), is_config=True)
+    except BindError as error:
+        return Report(is_serving=False, error=f"{error} (--port, --admin-port)")
+    except ManifestError as error:
+        lines = tuple(render(problem) for problem in error.problems)
+        text = f"the configuration is invalid: {error}"
+        return Report(is_serving=False, error=text, lines=lines, is_config=True)
+    return None
+
+
+async def _serve(settings: Settings, answers: int) -> None:
+    loop = asyncio.get_running_loop()
+    app = App(settings, environment=os.environ)
+
+    def greet(_: Addresses) -> None:
+        _tell(answers, Report(is_serving=True))
+        loop.add_reader(_STDIN, leave)
+
+    def leave() -> None:
+        # A drain that is under way is cut short by this: whoever killed the supervisor is waiting.
+        loop.remove_reader(_STDIN)
+        log.warning("worker.orphaned")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    await run_until_stopped(app, None, greet=greet)
+
+
+def _tell(answers: int, report: Report) -> None:
+    """Reports; a supervisor that is gone is found out elsewhere."""
+    try:
+        os.write(answers, report.write())
+    except BrokenPipeError:
+        log.warning("worker.unheard")
+    finally:
+        os.close(answers)
