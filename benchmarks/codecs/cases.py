@@ -13,7 +13,7 @@ from benchmarks.codecs.codec import (
     assert_equal_content,
 )
 from benchmarks.codecs.libraries import Library, load
-from benchmarks.codecs.memory import blocks_of, peak_of
+from benchmarks.codecs.memory import NoPeakError, blocks_of, peak_of
 from benchmarks.codecs.plan import Effort
 from benchmarks.codecs.shapes import Shape
 from benchmarks.codecs.sizes import sizes_of
@@ -83,13 +83,13 @@ def matrix_cases(
 def memory_case(name: str, shape: Shape, action: str, load_library: Load = load) -> list[Case]:
     """Return the peak memory of one action of one library, measured in this very process."""
     opened = open_all([name], shape, load_library)
-    peaks = {
-        library: [peak_of(codec, action, shape.data)] for library, codec in opened.codecs.items()
-    }
-    if not peaks:
+    if name not in opened.codecs:
         return []  # The matrix of this shape says why.
-    case = _case("memory", shape, "bytes", peaks, action=action)
-    return [case]
+    try:
+        peak = peak_of(opened.codecs[name], action, shape.data)
+    except NoPeakError as error:
+        return [_without(UNAVAILABLE, name, shape, f"memory: {error}")]
+    return [_case("memory", shape, "bytes", {name: [peak]}, action=action)]
 
 
 def _tier(codec: Codec, action: str) -> str:

@@ -79,9 +79,12 @@ class Codec:
         return lambda raw: touch(decode(raw))
 
     def _round_trip(self) -> Callable[[Any], Any]:
-        build, encode, decode, touch = self.build, self.encode, self.decode, self.touch
-        if touch is None:
-            return lambda data: decode(encode(data))
+        build, encode, decode = self.build, self.encode, self.decode
+        # Written out, so that nobody pays for a step that it does not have.
+        if (touch := self.touch) is None:
+            if build is None:
+                return lambda data: decode(encode(data))
+            return lambda data: decode(encode(build(data)))
         if build is None:
             return lambda data: touch(decode(encode(data)))
         return lambda data: touch(decode(encode(build(data))))

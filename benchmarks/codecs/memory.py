@@ -7,19 +7,20 @@ action runs until what it made weighs enough to be seen in pages; all results ar
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.codecs.codec import Codec
+from benchmarks.codecs.counts import blocks_held
 
 __all__ = ["ACTIONS", "NoPeakError", "blocks_of", "peak_of"]
 
 ACTIONS = ("encode", "decode_keep")
-TARGET = 8_000_000
-MOST = 20_000
+TARGET = 16_000_000
+FEWEST, MOST = 4, 20_000
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 
@@ -37,9 +38,10 @@ def peak_of(codec: Codec, action: str, data: Any) -> dict[str, float]:
     """
     value = codec.value(data)
     raw = codec.encode(value)
-    count = max(1, min(MOST, TARGET // len(raw)))
+    count = max(FEWEST, min(MOST, TARGET // len(raw)))
     kept: list[Any] = [None] * count
     gc.collect()
+    _give_back()
     before = _reset()
     if action == "encode":
         for index in range(count):
@@ -62,22 +64,16 @@ def blocks_of(codec: Codec, data: Any) -> dict[str, float]:
     value = codec.value(data)
     raw = codec.encode(value)
     return {
-        "encode": _blocks(codec.encode, value),
-        "decode": _blocks(codec.decode, raw),
+        "encode": blocks_held(lambda: codec.encode(value)),
+        "decode": blocks_held(lambda: codec.decode(raw)),
     }
 
 
-def _blocks(run: Any, argument: Any) -> int:
-    kept = [run(argument), run(argument)]
-    kept.clear()
-    gc.collect()
-    gc.disable()
-    try:
-        before = sys.getallocatedblocks()
-        kept.append(run(argument))
-        return sys.getallocatedblocks() - before
-    finally:
-        gc.enable()
+def _give_back() -> None:
+    """Ask glibc for the pages that nobody uses, or the action would fill those first, unseen."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _reset() -> int:

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from benchmarks.codecs.cases import REFUSED, UNAVAILABLE
 from benchmarks.codecs.codec import ACTIONS
+from benchmarks.codecs.transcodes import INDENTED
 from benchmarks.harness.results import Case
 from benchmarks.harness.stats import iqr, median
 
 __all__ = ["render"]
 
+FASTER = "times faster"
 _TIMES = "µs of CPU per call, median and (IQR); smaller is better; tiers are not comparable"
 
 
@@ -56,18 +58,23 @@ def _transcodes(cases: Iterable[Case]) -> str:
     for case in cases:
         if case.scenario != "transcode":
             continue
-        row = rows.setdefault(f"{case.variant['direction']} {case.variant['shape']}", {})
+        row = rows.setdefault(_row(case), {})
         row["fields"] = str(case.variant["fields"])
         if case.ratio is not None:
             low, mid, high = case.ratio.low, case.ratio.mid, case.ratio.high
-            row["times faster"] = f"{mid:.1f} ({low:.1f} to {high:.1f})"
+            indented = case.variant["oracle"] == INDENTED
+            row["than indented" if indented else FASTER] = f"{mid:.1f} ({low:.1f} to {high:.1f})"
         for side, values in _by_side(case, "cpu_us_per_call").items():
             sides += [side] if side not in sides else []
             row[side] = _short(median(values))
     if not rows:
         return ""
     title = "transcodes: µs of CPU per call; how many times faster than json_format, in turn\n"
-    return title + _grid("direction, shape", ["fields", "times faster", *sides], rows)
+    return title + _grid("direction, shape", ["fields", FASTER, "than indented", *sides], rows)
+
+
+def _row(case: Case) -> str:
+    return f"{case.variant['direction']} {case.variant['shape']}"
 
 
 def _left_out(cases: Iterable[Case]) -> str:

@@ -81,7 +81,7 @@ def iterations(run: Callable[[], Any], window_s: float) -> int:
         for _ in range(count):
             run()
         took = time.process_time() - started
-        if took >= window_s / 2:
+        if took > 0 and took >= window_s / 2:
             return max(1, round(count * window_s / took))
         count *= 4
 
