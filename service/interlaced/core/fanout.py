@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from interlaced.core.branches import Plan, Rule
 from interlaced.core.failure import Failure, Reached, Reason
-from interlaced.core.model import Argument, Call, Effort, Handler, Payload, Reply
+from interlaced.core.model import Argument, Call, Effort, Payload, Reply
 from interlaced.core.path import Path
 from interlaced.core.ports import Clock
 from interlaced.core.tasks import end_tasks
@@ -27,7 +28,7 @@ _MARGIN = 0.01
 _SAME_TIME = 0.001
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """What became of a branch; `ended` is a time of the Clock."""
 
@@ -64,7 +65,7 @@ class FanOut:
         plan: Plan,
         *,
         clock: Clock,
-        call: Handler[Call, Reply],
+        call: Callable[[Call], Coroutine[Any, Any, Reply]],
         extract: Extract,
         deadline: float,
     ) -> None:
@@ -84,7 +85,10 @@ class FanOut:
         self._succeeded = 0
         self._required_left = len(plan.required)
         self._has_lost_required = False
+        self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
+        # Whoever waits is woken when so few outcomes, or fewer, are missing.
+        self._wakes_at = self._missing
         self.decision: Decision | None = None
         self._is_time_up = False
 
@@ -97,7 +101,7 @@ class FanOut:
         self._timer = self._clock.call_at(self._deadline, self._run_out)
         for place, sources in enumerate(self._plan.sources):
             if not sources:
-                self._start(place, self._plan.branches[place].call)
+                self._start(place, {})
         return self
 
     async def __aexit__(
@@ -116,28 +120,28 @@ class FanOut:
         while not self._landed:
             if self._missing == 0:
                 return None
+            self._wakes_at = self._missing
             self._news.clear()
             await self._news.wait()
         return self._landed.popleft()
 
     async def finish(self) -> tuple[Outcome, ...]:
         """Waits for all outcomes and returns them in the order of the request."""
-        while await self.next() is not None:
-            pass
+        while self._missing:
+            self._wakes_at = 0
+            self._news.clear()
+            await self._news.wait()
+        self._landed.clear()
         return self.outcomes
 
-    def _start(self, place: int, call: Call) -> None:
-        now = self._clock.now()
-        effort = replace(call.effort, started=now)
-        own = now + self._plan.branches[place].timeout
-        call = replace(call, deadline=min(call.deadline, own, self._branch_deadline), effort=effort)
-        self._efforts[place] = effort
-        task = asyncio.ensure_future(self._perform(call))
+    def _start(self, place: int, arguments: Mapping[str, Argument]) -> None:
+        now, branch = self._clock.now(), self._plan.branches[place]
+        deadline = min(now + branch.timeout, self._branch_deadline)
+        call = branch.call.begun(now, deadline, arguments)
+        self._efforts[place] = call.effort
+        task = self._loop.create_task(self._call(call))
         self._tasks[place] = task
-        task.add_done_callback(lambda done: self._finished(place, done))
-
-    async def _perform(self, call: Call) -> Reply:
-        return await self._call(call)
+        task.add_done_callback(partial(self._finished, place))
 
     def _finished(self, place: int, task: asyncio.Task[Reply]) -> None:
         """Settles a branch here, not in its body: one that is cancelled early never enters that."""
@@ -174,7 +178,7 @@ class FanOut:
 
     def _land(self, place: int, result: Reply | Failure) -> None:
         """Records an outcome and everything that follows from it."""
-        work = deque([(place, result)])
+        work: deque[tuple[int, Reply | Failure]] = deque(((place, result),))
         while work:
             place, result = work.popleft()
             if self._outcomes[place] is not None:
@@ -186,7 +190,8 @@ class FanOut:
                     if failure is not None:
                         work.append((dependent, failure))
         self._decide()
-        self._news.set()
+        if self._missing <= self._wakes_at:
+            self._news.set()
 
     def _record(self, place: int, result: Reply | Failure) -> None:
         branch = self._plan.branches[place]
@@ -224,8 +229,7 @@ class FanOut:
             if found is None:
                 return _dependency_failed("the other branch's reply lacks the argument", outcome)
             arguments |= found
-        call = self._plan.branches[place].call
-        self._start(place, replace(call, parameters={**call.parameters, **arguments}))
+        self._start(place, arguments)
         return None
 
     def _arguments(self, place: int, source: Outcome, reply: Reply) -> dict[str, Argument] | None:
@@ -283,7 +287,8 @@ class FanOut:
                 self._record(place, self._cut_off(Effort(self._clock.now())))
         for task in self._tasks.values():
             task.cancel()
-        self._news.set()
+        if self._missing <= self._wakes_at:
+            self._news.set()
 
 
 def _dependency_failed(message: str, source: Outcome) -> Failure:

@@ -303,8 +303,9 @@ class ConnectorObserver(Protocol):
         """The circuit breaker is now `closed`, `open` or `half_open`."""
         ...
 
-    def bulkhead_changed(self, in_flight: int, queued: int) -> None:
-        """So many attempts are in flight, and so many wait."""
+    def watch_bulkhead(self, in_flight: Callable[[], int], queued: Callable[[], int]) -> None:
+        """These say how many attempts are in flight and how many wait, whenever they are asked:
+        both change with every attempt, and are looked at twice a minute."""
         ...
 
     def budget_changed(self, tokens: float) -> None:

@@ -16,15 +16,11 @@ _COME_BACK = 1.0
 class Bulkhead:
     """The places of one connector: `in_flight` attempts, and `queue` that wait for a place."""
 
-    __slots__ = ("observer", "permits")
+    __slots__ = ("permits",)
 
     def __init__(self, in_flight: int, queue: int, observer: ConnectorObserver) -> None:
-        self.permits = Permits(in_flight, queue)
-        self.observer = observer
-
-    def tell(self) -> None:
-        """Tells the observer how full it is."""
-        self.observer.bulkhead_changed(self.permits.held, self.permits.waiting)
+        permits = self.permits = Permits(in_flight, queue)
+        observer.watch_bulkhead(lambda: permits.held, lambda: permits.waiting)
 
     def failure(self) -> Failure:
         """What a call that finds no place is told."""
@@ -70,11 +66,9 @@ def hold_bulkhead(
     async def run(request: RequestT) -> ResultT:
         if not permits.try_take():
             await wiring.queue(request, "bulkhead", permits, bulkhead.failure)
-        bulkhead.tell()
         try:
             return await follow(request)
         finally:
             permits.give_back()
-            bulkhead.tell()
 
     return run

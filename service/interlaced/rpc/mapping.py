@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -48,6 +49,7 @@ SOURCES: Mapping[ReplySource, outcome_pb2.ReplySource.ValueType] = {
 }
 """Where a reply came from, as the API says it."""
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _LONGEST_NAME = 64
 _LONGEST_KEY = 255
 _LONGEST_TYPE = 255
@@ -84,29 +86,33 @@ def read_call(
 ) -> Call:
     """Reads a Call that stands at `field` of its request; its deadline is a time of the Clock."""
     fields = Fields()
-    call = _call(message, field, fields)
-    timeout = read_seconds(message, "timeout", f"{field}.timeout", fields)
+    call = _call(message, field, fields, Effort(now, ledger=[] if wants_ledger else None))
+    timeout = _read_timeout(message, field, fields)
     fields.check()
     call.deadline = min(deadline, now + timeout)
-    call.effort = Effort(now, ledger=[] if wants_ledger else None)
     return call
 
 
-def _call(message: call_pb2.Call, field: str, fields: Fields) -> Call:
-    for name in ("connector", "operation"):
-        if not getattr(message, name):
-            fields.refuse(f"{field}.{name}", "must not be empty")
-    _check_key(message.idempotency_key, f"{field}.idempotency_key", fields)
+def _call(message: call_pb2.Call, field: str, fields: Fields, effort: Effort) -> Call:
+    """Reads what is there; names of fields are only made up for what is wrong."""
+    connector, operation, key = message.connector, message.operation, message.idempotency_key
+    parameters, accept, metadata = message.parameters, message.accept, message.metadata
+    if not connector:
+        fields.refuse(f"{field}.connector", "must not be empty")
+    if not operation:
+        fields.refuse(f"{field}.operation", "must not be empty")
+    if key:
+        _check_key(key, f"{field}.idempotency_key", fields)
     return Call(
         deadline=math.inf,
-        effort=Effort(0.0),
-        connector=message.connector,
-        operation=message.operation,
-        parameters=_parameters(message.parameters, f"{field}.parameters", fields),
-        payload=_payload(message, f"{field}.payload", fields),
-        accept=_accept(message.accept, f"{field}.accept", fields),
-        idempotency_key=message.idempotency_key,
-        metadata=dict(message.metadata),
+        effort=effort,
+        connector=connector,
+        operation=operation,
+        parameters=_parameters(parameters, field, fields) if parameters else {},
+        payload=_payload(message, field, fields) if message.HasField("payload") else None,
+        accept=_accept(accept, field, fields) if accept else (),
+        idempotency_key=key,
+        metadata=dict(metadata) if metadata else _NOTHING,
     )
 
 
@@ -115,19 +121,28 @@ def _parameters(
 ) -> dict[str, Argument]:
     parameters: dict[str, Argument] = {}
     for place, message in enumerate(messages):
-        name, here = message.name, f"{field}[{place}]"
-        if not name:
-            fields.refuse(f"{here}.name", "must not be empty")
-        elif name in parameters:
-            fields.refuse(f"{here}.name", "another parameter has this name")
-        value = _argument(message)
-        if value is None:
-            fields.refuse(f"{here}.value", "exactly one value must be set")
-        elif isinstance(value, float) and not math.isfinite(value):
-            fields.refuse(f"{here}.double_value", "must be a finite number")
-        else:
+        name, value = message.name, _argument(message)
+        problem = _problem_of(name, value, parameters)
+        if problem is None and value is not None:
             parameters[name] = value
+        elif problem is not None:
+            fields.refuse(f"{field}.parameters[{place}].{problem[0]}", problem[1])
     return parameters
+
+
+def _problem_of(
+    name: str, value: Argument | None, parameters: Mapping[str, Argument]
+) -> tuple[str, str] | None:
+    """Returns the field and the rule that a parameter breaks, or None."""
+    if not name:
+        return "name", "must not be empty"
+    if name in parameters:
+        return "name", "another parameter has this name"
+    if value is None:
+        return "value", "exactly one value must be set"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "double_value", "must be a finite number"
+    return None
 
 
 def _argument(message: call_pb2.Parameter) -> Argument | None:
@@ -141,22 +156,23 @@ def _argument(message: call_pb2.Parameter) -> Argument | None:
 
 
 def _payload(message: call_pb2.Call, field: str, fields: Fields) -> Payload | None:
-    if not message.HasField("payload"):
-        return None
-    media_type, data = message.payload.media_type, message.payload.data
+    payload = message.payload
+    media_type, data = payload.media_type, payload.data
     if not media_type:
         if data:
-            fields.refuse(f"{field}.media_type", "must be set where data is")
+            fields.refuse(f"{field}.payload.media_type", "must be set where data is")
         return None
     if not _is_media_type(media_type):
-        fields.refuse(f"{field}.media_type", "must be a media type such as application/json")
+        wish = "must be a media type such as application/json"
+        fields.refuse(f"{field}.payload.media_type", wish)
     return Payload(media_type, data)
 
 
 def _accept(media_types: Sequence[str], field: str, fields: Fields) -> tuple[str, ...]:
     for place, media_type in enumerate(media_types):
         if not _is_media_type(media_type):
-            fields.refuse(f"{field}[{place}]", "must be a media type such as application/json")
+            wish = "must be a media type such as application/json"
+            fields.refuse(f"{field}.accept[{place}]", wish)
     return tuple(media_types)
 
 
@@ -170,6 +186,13 @@ def _is_media_type(text: str) -> bool:
 def _check_key(key: str, field: str, fields: Fields) -> None:
     if len(key) > _LONGEST_KEY or not key.isascii() or not key.isprintable():
         fields.refuse(field, f"must be at most {_LONGEST_KEY} printable ASCII characters")
+
+
+def _read_timeout(message: call_pb2.Call, field: str, fields: Fields) -> float:
+    """Reads a call's own timeout, which most have not."""
+    if not message.HasField("timeout"):
+        return math.inf
+    return read_seconds(message, "timeout", f"{field}.timeout", fields)
 
 
 def read_seconds(message: object, name: str, field: str, fields: Fields) -> float:
@@ -199,30 +222,42 @@ def read_branches(
         fields.refuse("branches", f"must hold at most {most} branches")
         messages = ()
     branches = tuple(
-        _branch(message, f"branches[{place}]", fields) for place, message in enumerate(messages)
+        _branch(
+            message,
+            f"branches[{place}]",
+            fields,
+            Effort(now, ledger=[] if wants_ledger else None),
+        )
+        for place, message in enumerate(messages)
     )
     fields.check()
-    for branch in branches:
-        branch.call.effort = Effort(now, ledger=[] if wants_ledger else None)
     return branches
 
 
-def _branch(message: gateway_service_pb2.Branch, field: str, fields: Fields) -> Branch:
-    if not 1 <= len(message.name) <= _LONGEST_NAME:
+def _branch(
+    message: gateway_service_pb2.Branch, field: str, fields: Fields, effort: Effort
+) -> Branch:
+    name, inner, wanted = message.name, message.call, message.arguments_from
+    if not 1 <= len(name) <= _LONGEST_NAME:
         fields.refuse(f"{field}.name", f"must have from 1 to {_LONGEST_NAME} characters")
-    call = _call(message.call, f"{field}.call", fields)
-    timeout = read_seconds(message.call, "timeout", f"{field}.call.timeout", fields)
-    found = (
-        _branch_argument(argument, f"{field}.arguments_from[{place}]", fields)
-        for place, argument in enumerate(message.arguments_from)
-    )
+    call_field = f"{field}.call"
     return Branch(
-        name=message.name,
-        call=call,
-        timeout=timeout,
+        name=name,
+        call=_call(inner, call_field, fields, effort),
+        timeout=_read_timeout(inner, call_field, fields),
         is_required=message.required,
-        arguments_from=tuple(argument for argument in found if argument is not None),
+        arguments_from=_branch_arguments(wanted, field, fields) if wanted else (),
     )
+
+
+def _branch_arguments(
+    messages: Sequence[gateway_service_pb2.BranchArgument], field: str, fields: Fields
+) -> tuple[BranchArgument, ...]:
+    found = (
+        _branch_argument(message, f"{field}.arguments_from[{place}]", fields)
+        for place, message in enumerate(messages)
+    )
+    return tuple(argument for argument in found if argument is not None)
 
 
 def _branch_argument(

@@ -36,7 +36,7 @@ class _ConnectorNarrator:
     def __init__(self, inner: ConnectorObserver, connector: str) -> None:
         self._inner = inner
         self._connector = connector
-        self.bulkhead_changed = inner.bulkhead_changed
+        self.watch_bulkhead = inner.watch_bulkhead
         self.budget_changed = inner.budget_changed
 
     def breaker_changed(self, state: str, cause: str) -> None:

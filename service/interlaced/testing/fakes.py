@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -51,16 +52,16 @@ class FakeConnectorObserver:
     """Records what happened to one connector."""
 
     breaker_changes: list[tuple[str, str]] = field(default_factory=list)
-    bulkhead_changes: list[tuple[int, int]] = field(default_factory=list)
+    bulkhead: tuple[Callable[[], int], Callable[[], int]] | None = None
     budget_changes: list[float] = field(default_factory=list)
 
     def breaker_changed(self, state: str, cause: str) -> None:
         """Records a change of the breaker."""
         self.breaker_changes.append((state, cause))
 
-    def bulkhead_changed(self, in_flight: int, queued: int) -> None:
-        """Records a change of the bulkhead."""
-        self.bulkhead_changes.append((in_flight, queued))
+    def watch_bulkhead(self, in_flight: Callable[[], int], queued: Callable[[], int]) -> None:
+        """Keeps what tells how full the bulkhead is."""
+        self.bulkhead = (in_flight, queued)
 
     def budget_changed(self, tokens: float) -> None:
         """Records a change of the retry budget."""

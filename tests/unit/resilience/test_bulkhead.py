@@ -24,7 +24,9 @@ def test_no_more_attempts_than_its_places_are_under_way():
     assert {failure.disposition for failure in refused} == {Disposition.PERSISTENT}
     assert all(failure.retry_after for failure in refused)
     assert stack.is_idle
-    assert stack.observer.connectors["shop"].bulkhead_changes[-1] == (0, 0)
+    bulkhead = stack.observer.connectors["shop"].bulkhead
+    assert bulkhead is not None
+    assert [read() for read in bulkhead] == [0, 0]
 
 
 def test_it_is_free_while_a_call_sleeps_before_its_next_attempt():

@@ -65,7 +65,7 @@ def test_every_observer_method_ends_in_a_series() -> None:
     operation.retry_scheduled(0.5, failure)
     operation.waited("limiter", 0.5)
     operation.rejected("limiter", failure)
-    connector.bulkhead_changed(1, 2)
+    connector.watch_bulkhead(lambda: 1, lambda: 2)
     connector.budget_changed(3)
     feed.connected()
     feed.disconnected(failure, 1.0)
@@ -79,7 +79,7 @@ def test_every_observer_method_ends_in_a_series() -> None:
     metrics.loop_lag(0.001)
     metrics.rpc.started("_OTHER")
     written = {name for name, _ in samples(metrics)}
-    spelled = {metric.prometheus for metric in names.ALL}
+    spelled = {metric.prometheus for metric in names.OF_PROCESS}
     silent = {name for name in spelled if not any(sample.startswith(name) for sample in written)}
     assert silent == {
         names.RPC_DURATION.prometheus,

@@ -31,7 +31,7 @@ def test_connector_and_feed_observers_record() -> None:
     fake = FakeObserver()
     connector, feed = fake.connector("shop"), fake.feed("shop", "Orders")
     connector.breaker_changed("open", "5 in a row")
-    connector.bulkhead_changed(3, 1)
+    connector.watch_bulkhead(lambda: 3, lambda: 1)
     connector.budget_changed(0.5)
     feed.connected()
     feed.disconnected(None, 1.0)
@@ -40,10 +40,9 @@ def test_connector_and_feed_observers_record() -> None:
     feed.subscribers_changed(2)
     feed.dropped("drop_oldest", 4)
     feed.settled("ack")
-    assert (connector.breaker_changes, connector.bulkhead_changes) == (
-        [("open", "5 in a row")],
-        [(3, 1)],
-    )
+    assert connector.breaker_changes == [("open", "5 in a row")]
+    assert connector.bulkhead is not None
+    assert [read() for read in connector.bulkhead] == [3, 1]
     assert connector.budget_changes == [0.5]
     assert (feed.connections, feed.disconnections, feed.batches) == (1, [(None, 1.0)], [3])
     assert (feed.gaps, feed.subscribers) == ([GapWhy.EXPIRED], [2])
