@@ -24,6 +24,9 @@ _SECTIONS = {
     "bulkhead": "bulkhead",
     "limit": "limit",
 }
+_SHARED = (
+    "bulkhead and limit hold for the whole server: each worker of `serve --workers` has a share"
+)
 _LABEL = 17
 """How wide the labels of `describe` are."""
 
@@ -102,6 +105,7 @@ def _explain(built: Built, operation: Operation) -> str:
             "",
             "policy, outermost first",
             *_policy_lines(policy, describe(policy.config, effect=effect, takes_key=takes_key)),
+            *_wrapped([_SHARED] if policy.config.bulkhead or policy.config.limit else []),
             "",
             "can fail with",
             *_wrapped(reasons),

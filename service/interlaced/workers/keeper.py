@@ -106,14 +106,11 @@ class Keeper:
         """Starts a worker and waits for its report; None where it ended without one."""
         self._show(State.STARTING)
         self.started += 1
-        process = self._process = await asyncio.create_subprocess_exec(
-            *_command(),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            # Ctrl-C goes to the supervisor alone, which ends the workers in order.
-            start_new_session=True,
-            limit=_LONGEST_REPORT,
-        )
+        try:
+            process = self._process = await _spawn()
+        except OSError as error:  # no memory, or no more processes for this user
+            log.error("worker.not_spawned", worker=self.index, exc_info=error)
+            return None
         if self._stopping.is_set():  # asked to while the process was being made
             self.terminate()
         if process.stdin is None or process.stdout is None:
@@ -139,6 +136,7 @@ class Keeper:
         """Waits for the worker's end and returns its code; what it held open is let go."""
         process = self._process
         if process is None:
+            self._show(State.DOWN)
             return 0
         code = await process.wait()
         self._process = None
@@ -151,6 +149,17 @@ class Keeper:
         if state is not self.state:
             self.state = state
             self.changed(self)
+
+
+async def _spawn() -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *_command(),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        # Ctrl-C goes to the supervisor alone, which ends the workers in order.
+        start_new_session=True,
+        limit=_LONGEST_REPORT,
+    )
 
 
 def _command() -> list[str]:
