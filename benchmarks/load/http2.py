@@ -101,9 +101,10 @@ class Stream:
 
 
 class Connection(asyncio.Protocol):
-    """One HTTP/2 connection."""
+    """One HTTP/2 connection. A stalled one lets the server send 64 kB, and not a byte more."""
 
-    def __init__(self, authority: str, scheme: str) -> None:
+    def __init__(self, authority: str, scheme: str, *, is_stalled: bool = False) -> None:
+        self._is_stalled = is_stalled
         self.initial_window = 65_535
         self._authority = authority.encode()
         self._scheme = scheme.encode()
@@ -122,12 +123,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the preface, with windows so wide that the server never waits for us."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own is no subclass
-        settings = struct.pack(">HIHI", _ENABLE_PUSH, 0, _INITIAL_WINDOW_SIZE, _WIDE)
-        self._transport.write(
-            _PREFACE
-            + _frame(_SETTINGS, 0, 0, settings)
-            + _frame(_WINDOW_UPDATE, 0, 0, struct.pack(">I", _WIDE - 65_535))
-        )
+        wide = 65_535 if self._is_stalled else _WIDE
+        settings = struct.pack(">HIHI", _ENABLE_PUSH, 0, _INITIAL_WINDOW_SIZE, wide)
+        self._transport.write(_PREFACE + _frame(_SETTINGS, 0, 0, settings))
+        self._give(0, _WIDE - 65_535)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End every RPC that is under way, as failed."""
@@ -242,7 +241,7 @@ class Connection(asyncio.Protocol):
             self._end(number, "the stream ended without a status")
 
     def _give(self, number: int, size: int) -> None:
-        if self._transport:
+        if self._transport and not self._is_stalled:
             self._transport.write(_frame(_WINDOW_UPDATE, 0, number, struct.pack(">I", size)))
 
     def _take_headers(self, flags: int, number: int, payload: bytes) -> None:
@@ -337,13 +336,18 @@ def _error_in(fields: list[tuple[bytes, bytes]]) -> str:
     return f"grpc-status {status.decode('ascii', 'replace')} {message}".strip()
 
 
-async def connect(address: str, *, tls: ssl.SSLContext | None = None) -> Connection:
+async def connect(
+    address: str, *, tls: ssl.SSLContext | None = None, is_stalled: bool = False
+) -> Connection:
     """Return a connection to `HOST:PORT` on which the server's settings have come."""
     url = urlsplit(f"//{address}")
     loop = asyncio.get_running_loop()
     scheme = "https" if tls else "http"
     _, connection = await loop.create_connection(
-        lambda: Connection(address, scheme), url.hostname or "", url.port or 0, ssl=tls
+        lambda: Connection(address, scheme, is_stalled=is_stalled),
+        url.hostname or "",
+        url.port or 0,
+        ssl=tls,
     )
     await connection.ready
     return connection

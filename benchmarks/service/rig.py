@@ -49,6 +49,10 @@ class Served:
         """Return so many connections to it."""
         return [await connect(self.address, tls=self.tls) for _ in range(count)]
 
+    async def connect_stalled(self) -> Connection:
+        """Return a connection that takes 64 kB and then nothing."""
+        return await connect(self.address, tls=self.tls, is_stalled=True)
+
 
 @dataclass(slots=True)
 class Rig:

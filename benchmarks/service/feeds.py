@@ -1,0 +1,137 @@
+"""Feeds: subscribers at saturation, with and without one that reads nothing, and idle ones."""
+
+from __future__ import annotations
+
+import asyncio
+
+from benchmarks.harness.results import BASELINE, INTERLACE, Case, Sample
+from benchmarks.load.http2 import Connection
+from benchmarks.load.subscribe import SUBSCRIBE, FeedLoad, FeedShape
+from benchmarks.service.measure import Contender, case_of, versus
+from benchmarks.service.plan import Plan
+from benchmarks.service.rig import Rig, Served, rig, start_baseline, start_interlace
+from interlace.v1 import feed_service_pb2 as pb
+
+__all__ = ["idle_subscriber", "subscribe"]
+
+PER_CONNECTION = 100
+FEED = SINK = "ticks.Ticks"
+IDLE = 1_000
+FIRST = 20
+SETTLE = 0.7
+
+
+async def subscribe(plan: Plan) -> list[Case]:
+    """Subscribe with several numbers of subscribers; in a whole run also with one stalled among
+    them, and with events that are published one by one."""
+    shapes = [_shape(100)]
+    if not plan.is_quick:
+        shapes = [_shape(1), _shape(10), _shape(100), _shape(1_000)]
+        shapes += [_shape(100, stalled=1), _shape(100, batch=1)]
+    return [await _subscribe(plan, shape) for shape in shapes]
+
+
+def _shape(subscribers: int, *, stalled: int = 0, batch: int = 32) -> FeedShape:
+    return FeedShape(FEED, SINK, subscribers, stalled=stalled, batch=batch)
+
+
+async def _subscribe(plan: Plan, shape: FeedShape) -> Case:
+    with rig(plan.cores) as place, start_interlace(place), start_baseline(place):
+        loads, contenders = [], []
+        for served in (place.interlace, place.baseline):
+            load, connections = await _load(served, shape)
+            loads.append((load, connections))
+            contenders.append(Contender(served.side, load, served.child))
+        measured = await versus(contenders, plan.pace)
+        for load, connections in loads:
+            load.close()
+            for connection in connections:
+                connection.close()
+    notes = (
+        "a call is one event at one subscriber; publishing is charged to the server as well",
+        f"published {shape.batch} at a time, at most {shape.window} ahead of the slowest",
+    )
+    plain = not shape.stalled and shape.batch == 32
+    scenario = "subscribe" if plain else "subscribe_odd"
+    variant: dict[str, str | int | float] = {"subscribers": shape.subscribers}
+    if not plain:
+        variant |= {"stalled": shape.stalled, "batch": shape.batch}
+    return case_of(scenario, variant, measured, notes=notes)
+
+
+async def _load(served: Served, shape: FeedShape) -> tuple[FeedLoad, list[Connection]]:
+    count = max(1, -(-shape.subscribers // PER_CONNECTION))
+    subscribing = await served.connect(count)
+    [publishing] = await served.connect(1)
+    stalled = None
+    if shape.stalled:
+        stalled = await served.connect_stalled()
+    every = [*subscribing, publishing, *([stalled] if stalled else [])]
+    return FeedLoad(subscribing, publishing, shape, stalled=stalled), every
+
+
+class _Idle:
+    """An idle subscription: it counts what comes, and that it has not ended."""
+
+    def __init__(self) -> None:
+        self.error = ""
+
+    def on_message(self, message: bytes) -> None:
+        """Take heartbeats."""
+
+    def on_end(self, error: str) -> None:
+        """Keep how it ended."""
+        self.error = error or "ended with OK"
+
+
+async def idle_subscriber(plan: Plan) -> list[Case]:
+    """Memory per idle subscriber, 1,000 on one connection, beside a bare grpc.aio stream.
+
+    Every window has fresh processes. The first few streams are opened before the first reading,
+    so that what a first one costs is charged to none.
+    """
+    samples: list[Sample] = []
+    troubles: list[str] = []
+    rounds = 2 if plan.is_quick else min(plan.pace.rounds, 5)
+    for number in range(rounds):
+        sides = [INTERLACE, BASELINE] if number % 2 == 0 else [BASELINE, INTERLACE]
+        with rig(plan.cores) as place:
+            for side in sides:
+                sample, trouble = await _idle(place, side)
+                samples.append(sample)
+                troubles += trouble
+    return [
+        case_of(
+            "idle_subscriber",
+            {"subscribers": IDLE},
+            (tuple(samples), tuple(troubles)),
+            main="kb_per_subscriber",
+            notes=(f"resident memory at {IDLE} streams less that at {FIRST}, fresh processes",),
+        )
+    ]
+
+
+async def _idle(place: Rig, side: str) -> tuple[Sample, list[str]]:
+    feed = FEED if side == INTERLACE else "idle"
+    starting = start_interlace(place) if side == INTERLACE else start_baseline(place)
+    with starting as served:
+        [connection] = await served.connect(1)
+        request = pb.SubscribeRequest(feed=feed).SerializeToString()
+        listeners = [_Idle() for _ in range(IDLE)]
+        before = 0
+        for place_of, listener in enumerate(listeners):
+            if place_of == FIRST:
+                await asyncio.sleep(SETTLE)
+                before = served.child.rss_bytes()
+            connection.open(SUBSCRIBE, listener).send(request, is_last=True)
+        await asyncio.sleep(2 * SETTLE)
+        after = served.child.rss_bytes()
+        errors = [listener.error for listener in listeners if listener.error]
+        connection.close()
+    values = {
+        "kb_per_subscriber": (after - before) / 1e3 / (IDLE - FIRST),
+        "rss_mb": after / 1e6,
+        "errors": float(len(errors)),
+        "calls": float(IDLE),
+    }
+    return Sample(side, values), [f"{side}: {error}" for error in errors[:3]]

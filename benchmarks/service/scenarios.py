@@ -1,0 +1,34 @@
+"""Every scenario by its name, in the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks.service import boot, calls, feeds, policies, workers
+from benchmarks.service.plan import Scenario
+
+__all__ = ["ALL", "QUICK"]
+
+ALL: Mapping[str, Scenario] = {
+    "call": calls.call,
+    "fanout": calls.fanout,
+    "session": calls.session,
+    "subscribe": feeds.subscribe,
+    "idle_subscriber": feeds.idle_subscriber,
+    "policies": policies.policies,
+    "boot": boot.boot,
+    "workers": workers.workers,
+    "slow_branch": calls.slow_branch,
+}
+"""What `python -m benchmarks.service` runs."""
+QUICK = (
+    "call",
+    "fanout",
+    "session",
+    "subscribe",
+    "idle_subscriber",
+    "policies",
+    "boot",
+    "workers",
+)
+"""What decides a budget, and nothing else."""

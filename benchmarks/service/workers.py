@@ -1,0 +1,66 @@
+"""CPU per call at two workers against one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from benchmarks.harness.process import tree
+from benchmarks.harness.results import INTERLACE, Case
+from benchmarks.load.unary import ClosedLoop
+from benchmarks.service import requests
+from benchmarks.service.measure import Contender, case_of, versus
+from benchmarks.service.plan import Plan
+from benchmarks.service.rig import rig, start_interlace
+
+__all__ = ["can_have_workers", "workers"]
+
+ONE = "one_worker"
+CONNECTIONS = 32
+IN_FLIGHT = 64
+
+
+def can_have_workers() -> bool:
+    """Return whether this Interlace knows `--workers`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "interlaced", "serve", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"},
+    )
+    return "--workers" in done.stdout
+
+
+async def workers(plan: Plan) -> list[Case]:
+    """Call at two workers against one.
+
+    Both may use every core, since two workers on one core would prove nothing; the load is in
+    everybody's way then, which is why a ratio of the two is all that this gives.
+    """
+    variant: dict[str, str | int | float] = {"workers": 2}
+    if not can_have_workers():
+        note = "`interlace serve` has no --workers here"
+        return [Case("service", "workers", variant, "cpu_us_per_call", notes=(note,))]
+    everywhere = plan.cores.server | plan.cores.load
+    request = requests.call()
+    with (
+        rig(plan.cores) as place,
+        start_interlace(place, options=("--workers", "2"), cores=everywhere) as two,
+        start_interlace(place, side=ONE, options=("--workers", "1"), cores=everywhere) as one,
+    ):
+        await requests.assert_equal(request, two, one)
+        contenders = [
+            Contender(
+                served.side,
+                ClosedLoop(await served.connect(CONNECTIONS), request, in_flight=IN_FLIGHT),
+                served.child,
+                1,
+                place.upstream_count,
+            )
+            for served in (two, one)
+        ]
+        measured = await versus(contenders, plan.pace)
+        counts = " against ".join(str(len(tree(each.child.pid))) for each in (two, one))
+        notes = (f"{INTERLACE} has two workers; {counts} processes, unpinned",)
+    return [case_of("workers", variant, measured, notes=notes)]
