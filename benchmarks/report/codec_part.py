@@ -1,0 +1,227 @@
+"""The sections about serialization: size against speed, the matrix, sizes, memory, transcoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from benchmarks.figures import main_key, middle, sides
+from benchmarks.harness.results import Case
+from benchmarks.report.data import NOT_MEASURED, Results, interval_text
+from benchmarks.report.markup import (
+    Cell,
+    Safe,
+    escape,
+    figure,
+    folded,
+    paragraph,
+    section,
+    strong,
+    table,
+)
+from benchmarks.report.plot import Point, points
+from benchmarks.report.scale import Axis, number
+
+__all__ = ["codec_sections", "frontier"]
+
+STAGES: Mapping[str, str] = {
+    "build": "Build from plain data",
+    "encode": "Encode what is built",
+    "decode": "Decode",
+    "decode_touch": "Decode and touch every field",
+    "decode_validate": "Decode and validate",
+    "round_trip": "There and back: build, encode, decode, touch",
+}
+_KEYS: Mapping[str, str] = {
+    "raw": "raw, bytes",
+    "gzip": "gzip, bytes",
+    "zstd": "zstd, bytes",
+    "peak_bytes_per_value": "growth of the peak per value, bytes, a process per case",
+    "rss_mb": "resident set at the peak, MB",
+    "values": "values that were kept meanwhile",
+    "encode": "per encoded value",
+    "decode": "per decoded value",
+}
+
+
+WAYS: Mapping[str, str] = {
+    "json_to_protobuf": "JSON to protobuf",
+    "protobuf_to_json": "Protobuf to JSON",
+    "hot_path": "The whole way: RPC bytes, upstream bytes, RPC bytes",
+    "msgpack_to_protobuf": "MessagePack to protobuf",
+}
+_FIGURES = (
+    ("size", "Size"),
+    ("memory", "Peak memory"),
+    ("allocations", "Blocks that Python holds"),
+)
+
+
+def codec_sections(results: Results) -> list[Safe]:
+    """Return every section about codecs; what was not measured says so."""
+    return [
+        section("codecs", "Which codec is small, and which is fast?", _pareto(results)),
+        section("stages", "How long does each stage take?", _matrix(results)),
+        section("sizes", "How large is it, and how much memory does it take?", _sizes(results)),
+        section("transcode", "What does the way between JSON and protobuf cost?", _ways(results)),
+    ]
+
+
+def _times(cases: Sequence[Case]) -> dict[str, float]:
+    """The median time of each library in µs, over the tiers."""
+    found = {}
+    for case in cases:
+        for library in sides(case):
+            took = _time(case, library)
+            if took is not None:
+                found[library] = took
+    return found
+
+
+def _time(case: Case, library: str) -> float | None:
+    return middle(case, library, main_key(case))
+
+
+def _of_shape(cases: Sequence[Case], shape: str) -> list[Case]:
+    return [one for one in cases if str(one.variant.get("shape", "")) == shape]
+
+
+def _pareto(results: Results) -> list[str]:
+    sizes = results.find("size", suite="codecs")
+    shapes = dict.fromkeys(str(case.variant.get("shape", "")) for case in sizes)
+    figures = [plot for shape in shapes for plot in _pareto_of(results, sizes, shape)]
+    if not figures:
+        return [NOT_MEASURED]
+    said = (
+        "Smaller is left, faster is down. The step joins the frontier: nothing else is both "
+        "smaller and faster than a codec on it. Time is a round trip: build, encode, decode, and "
+        "touch every field. The tables beneath have every stage apart."
+    )
+    return [paragraph(said), '<div class="plots">', *figures, "</div>"]
+
+
+def _pareto_of(results: Results, sizes: Sequence[Case], shape: str) -> Iterable[str]:
+    """The plot of one shape; nothing where sizes or times of two libraries are missing."""
+    took = _times(_of_shape(results.find("round_trip", suite="codecs"), shape))
+    found = [
+        (library, raw, took[library])
+        for case in _of_shape(sizes, shape)
+        for library in sides(case)
+        if library in took and (raw := middle(case, library, "raw"))
+    ]
+    best = frontier(found)
+    shown = [Point(name, raw, us, name in best) for name, raw, us in found]
+    if len(shown) < 2:
+        return
+    told = "; ".join(f"{one.name}: {number(one.x)} bytes, {number(one.y)} µs" for one in shown)
+    plot = points(
+        f"{shape}: size against speed",
+        f"On the frontier: {', '.join(best)}. {told}",
+        shown,
+        x=Axis("bytes"),
+        y=Axis("µs per round trip", log=True),
+    )
+    yield figure(plot, strong(shape.replace("_", " ")), beneath=_listed(shape, shown))
+
+
+def _listed(shape: str, shown: Sequence[Point]) -> Safe:
+    """The same figures in words, for who does not see the plot; the frontier stands out."""
+    rows: list[list[Cell]] = [
+        [strong(one.name) if one.best else one.name, _whole(one.x), number(one.y)]
+        for one in sorted(shown, key=lambda one: one.y)
+    ]
+    return folded("as a table", table(shape, ["codec", "bytes", "µs per round trip"], rows))
+
+
+def frontier(found: Sequence[tuple[str, float, float]]) -> list[str]:
+    """Return the names that nothing else beats in both size and time."""
+    return [
+        name
+        for name, size, took in found
+        if not any(
+            other_size <= size and other_took <= took and (other_size, other_took) != (size, took)
+            for _, other_size, other_took in found
+        )
+    ]
+
+
+def _matrix(results: Results) -> list[str]:
+    """A table per stage and tier: typed and untyped work is never side by side."""
+    parts = []
+    for stage, told in STAGES.items():
+        cases = results.find(stage, suite="codecs")
+        for tier in dict.fromkeys(str(case.variant.get("tier", "")) for case in cases):
+            same = [case for case in cases if str(case.variant.get("tier", "")) == tier]
+            parts.append(_stage_table(f"{told} ({tier})" if tier else told, same))
+    left_out = results.find("refused", "unavailable", suite="codecs")
+    if left_out:
+        parts.append(paragraph("Left out, with the reason:"))
+        told_of = "".join(f"<li>{escape(note)}</li>" for one in left_out for note in one.notes)
+        parts.append(f'<ul class="soft">{told_of}</ul>')
+    return parts or [NOT_MEASURED]
+
+
+def _stage_table(caption: str, cases: Sequence[Case]) -> str:
+    """Shapes down, libraries across, medians in µs; the least of a row stands out."""
+    libraries = list(dict.fromkeys(side for case in cases for side in sides(case)))
+    rows: list[list[Cell]] = []
+    for case in cases:
+        times = [_time(case, library) for library in libraries]
+        least = min((one for one in times if one is not None), default=None)
+        cells = [_cell(one, is_least=one is not None and one == least) for one in times]
+        rows.append([str(case.variant.get("shape", "")).replace("_", " "), *cells])
+    return table(f"{caption}, µs of CPU, median", ["shape", *libraries], rows)
+
+
+def _cell(value: float | None, *, is_least: bool) -> Cell:
+    if value is None:
+        return "–"  # noqa: RUF001  # nothing was measured
+    return strong(number(value)) if is_least else number(value)
+
+
+def _sizes(results: Results) -> list[str]:
+    """A table per figure, whichever the cases of sizes and memory have."""
+    parts = []
+    for scenario, told in _FIGURES:
+        cases = results.find(scenario, suite="codecs")
+        keys = dict.fromkeys(key for case in cases for one in case.samples for key in one.values)
+        parts += [_grid(f"{told}: {_KEYS.get(key, key)}", cases, key) for key in keys]
+    return parts or [NOT_MEASURED]
+
+
+def _grid(caption: str, cases: Sequence[Case], key: str) -> str:
+    """Shapes down, libraries across, one figure."""
+    libraries = list(dict.fromkeys(side for case in cases for side in sides(case)))
+    rows: list[list[Cell]] = []
+    for case in cases:
+        found = [middle(case, library, key) for library in libraries]
+        told = ", ".join(str(value).replace("_", " ") for value in case.variant.values())
+        rows.append([told, *(_whole(one) for one in found)])
+    return table(caption, ["shape", *libraries], rows)
+
+
+def _whole(value: float | None) -> str:
+    if value is None:
+        return "–"  # noqa: RUF001  # nothing was measured
+    return f"{value:,.0f}" if value >= 100 else number(value)
+
+
+def _ways(results: Results) -> list[str]:
+    """A table per direction: the ways themselves, and both around a REST upstream."""
+    cases = results.find("transcode", suite="codecs")
+    parts = []
+    for direction in dict.fromkeys(str(case.variant.get("direction", "")) for case in cases):
+        same = [one for one in cases if str(one.variant.get("direction", "")) == direction]
+        caption = WAYS.get(direction, direction.replace("_", " "))
+        parts.append(_way_table(f"{caption}, µs of CPU, median", same))
+    return parts or [NOT_MEASURED]
+
+
+def _way_table(caption: str, cases: Sequence[Case]) -> str:
+    names = list(dict.fromkeys(side for case in cases for side in sides(case)))
+    rows: list[list[Cell]] = []
+    for case in cases:
+        told = str(case.variant.get("shape", "")).replace("_", " ")
+        fields = str(case.variant.get("fields", ""))
+        times = ["–" if (one := _time(case, name)) is None else number(one) for name in names]  # noqa: RUF001  # nothing was measured
+        rows.append([told, fields, *times, interval_text(case.ratio)])
+    return table(caption, ["shape", "fields", *names, "times as fast (95 %)"], rows, words=2)
