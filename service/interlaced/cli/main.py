@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from interlaced.cli import ask, configure, listen, serve
+from interlaced.cli import ask, bench, configure, listen, serve
 from interlaced.cli.output import CommandError, Exit, say
 
 __all__ = ["main"]
@@ -19,7 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with `interlace dev`, then `interlace call shop.ListProducts`.",
 )
-for group in (serve, configure, ask, listen):
+for group in (serve, configure, ask, listen, bench):
     group.register(app)
 
 
