@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["check_header", "is_name", "is_value"]
+__all__ = ["check_header", "check_target", "is_name", "is_value"]
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
 # Horizontal tab, and what is printable in ASCII: how any other letter is written differs from one
@@ -40,6 +40,13 @@ def is_value(value: str) -> bool:
     """Whether the text can be the value of a header: one line of printable ASCII that neither
     begins nor ends with a blank."""
     return _VALUE.fullmatch(value) is not None and value == value.strip(" \t")
+
+
+def check_target(target: str) -> None:
+    """Raises ValueError unless the text is an encoded path, with or without a query: one word of
+    printable ASCII that begins with a slash."""
+    if not (target.isascii() and target.isprintable()) or " " in target or target[:1] != "/":
+        raise ValueError("not a request target")
 
 
 def check_header(name: str, value: str = "") -> None:

@@ -22,11 +22,11 @@ from interlaced.core.model import Effort
 from interlaced.core.ports import Clock, Resolve
 from interlaced.transport.decoding import ACCEPT_ENCODING, body_for, too_large
 from interlaced.transport.egress import EgressGuard, is_host_name, resolve, resolver_of
-from interlaced.transport.headers import check_header, is_name
+from interlaced.transport.headers import check_header, check_target, is_name
 from interlaced.transport.http import HttpRequest, HttpResponse, HttpSettings, Prepared
 from interlaced.transport.http_errors import harmless, translate
 from interlaced.transport.tls import client_context
-from interlaced.transport.wire_errors import EgressRefusedError, is_settled
+from interlaced.transport.wire_errors import EgressRefusedError, is_settled, unsendable
 
 __all__ = ["AiohttpTransport"]
 
@@ -193,6 +193,7 @@ class AiohttpTransport:
         prepared = request.prepared
         assert isinstance(prepared, _Prepared)  # noqa: S101  # made by this very object
         headers = prepared.headers
+        _check_sendable(request)
         if request.headers:
             headers = headers.copy()
             headers.extend(request.headers)
@@ -272,12 +273,22 @@ def _check_strictly(response: aiohttp.ClientResponse) -> None:
         response.status < 200
         or version is None
         or version.major != 1
-        or (coding and [each.lower() for each in coding] != ["chunked"])
+        or (coding and ([each.lower() for each in coding] != ["chunked"] or version.minor < 1))
         or not all(is_name(name) for name in response.headers)
         or _CONTROL.search("".join(response.headers.values())) is not None
     )
     if is_odd:
         raise Failure(Reason.UPSTREAM_MALFORMED, "The upstream's answer is not HTTP/1.1.")
+
+
+def _check_sendable(request: HttpRequest) -> None:
+    """Refuses what aiohttp would send, or cut down and send."""
+    try:
+        check_target(request.target)
+        for name, value in request.headers:
+            check_header(name, value)
+    except ValueError as error:
+        raise unsendable() from error
 
 
 def _data(body: bytes | None) -> bytes | io.BytesIO | None:

@@ -13,12 +13,13 @@ from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.ports import Clock, Resolve
 from interlaced.transport.decoding import ACCEPT_ENCODING
 from interlaced.transport.egress import EgressGuard, is_host_name, resolve
-from interlaced.transport.headers import check_header, is_name
+from interlaced.transport.headers import check_header, check_target, is_name
 from interlaced.transport.http import HttpRequest, HttpResponse, HttpSettings, Prepared
 from interlaced.transport.http_dial import Dialer
 from interlaced.transport.http_pool import Pool
 from interlaced.transport.http_wire import Answered, Wire
 from interlaced.transport.tls import client_context
+from interlaced.transport.wire_errors import unsendable
 
 __all__ = ["LeanTransport"]
 
@@ -130,35 +131,34 @@ class LeanTransport:
         """Writes the head, and lets nothing through that would make it two."""
         target, body = request.target, request.body
         lines = ""
-        for name, value in request.headers:
-            if name not in self._names or not (value.isascii() and value.isprintable()):
-                self._check(name, value)
-            lines = f"{lines}{name}: {value}\r\n"
-        if not (target.isascii() and target.isprintable()) or " " in target or target[:1] != "/":
-            raise Failure(Reason.INVALID_REQUEST, "The request's target cannot be sent.")
+        try:
+            check_target(target)
+            for name, value in request.headers:
+                if name not in self._names or not (value.isascii() and value.isprintable()):
+                    self._check(name, value)
+                lines = f"{lines}{name}: {value}\r\n"
+        except ValueError as error:
+            raise unsendable() from error
         length = prepared.empty if body is None else f"Content-Length: {len(body)}\r\n"
         return f"{prepared.before}{target}{prepared.behind}{lines}{length}\r\n".encode("ascii")
 
     def _check(self, name: str, value: str) -> None:
-        try:
-            check_header(name, value)
-        except ValueError as error:
-            raise Failure(
-                Reason.INVALID_REQUEST, "A header of the request cannot be sent."
-            ) from error
+        check_header(name, value)
         if len(self._names) < _MOST_NAMES:
             self._names.add(name)
 
     async def _connect(self) -> Wire:
         if self._is_closed:
             raise Failure(Reason.DRAINING, "The connector is closed.")
-        loop = asyncio.get_running_loop()
-        wire = await self._dialer.dial(lambda: Wire(loop, self._limit, self._lost))
+        wire = await self._dialer.dial(self._new_wire)
         self._wires.add(wire)
         if self._is_closed:
             wire.drop()
             raise Failure(Reason.DRAINING, "The connector is closed.")
         return wire
+
+    def _new_wire(self) -> Wire:
+        return Wire(asyncio.get_running_loop(), self._limit, self._lost)
 
     def _lost(self, wire: Wire) -> None:
         self._wires.discard(wire)

@@ -20,6 +20,7 @@ __all__ = [
     "slow_connect",
     "tls_failure",
     "truncated",
+    "unsendable",
 ]
 
 
@@ -119,3 +120,8 @@ def large_headers(limit: str, reached: Reached = Reached.NOT_SENT) -> Failure:
     """Returns the failure of headers over a limit, such as `8190B`."""
     message = "The upstream's headers are over their size limit."
     return Failure(Reason.TOO_LARGE, message, reached=reached, limit=limit)
+
+
+def unsendable() -> Failure:
+    """Returns the failure of a request that would not be one request on the wire."""
+    return Failure(Reason.INVALID_REQUEST, "The request's target or headers cannot be sent.")

@@ -1,0 +1,143 @@
+"""What is the lean transport's alone; what both must do is in `test_http_both`."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import pytest
+from certificates import Authority
+from raw_http import Answer, RawServer, ok
+
+from interlaced.core.clock import LoopClock
+from interlaced.core.failure import Failure, Reached, Reason
+from interlaced.core.model import Effort
+from interlaced.transport.http import HttpRequest, HttpResponse, HttpSettings
+from interlaced.transport.http_lean import LeanTransport
+from interlaced.transport.http_wire import Wire
+from interlaced.transport.tls import TlsSettings
+
+
+def make(origin: str, **settings: object) -> LeanTransport:
+    chosen = HttpSettings(origin=origin, allow=("127.0.0.1/32",), **settings)  # type: ignore[arg-type]  # as named
+    return LeanTransport(chosen, LoopClock())
+
+
+async def send(
+    transport: LeanTransport, method: str = "GET", body: bytes | None = None
+) -> HttpResponse:
+    prepared = transport.prepare(method, [("X-Fixed", "1")])
+    request = HttpRequest(prepared, "/a?b=1", [("X-Own", "a\tb")], body, Effort(0.0))
+    async with asyncio.timeout(10):
+        return await transport.send(request)
+
+
+async def test_the_head_is_written_as_it_was_prepared() -> None:
+    async with RawServer() as server:
+        transport = make(server.origin)
+        await send(transport, "post", b"hello")
+        await transport.close()
+        assert (
+            bytes(server.received[0])
+            == (
+                f"POST /a?b=1 HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+                "Accept-Encoding: gzip, deflate\r\nX-Fixed: 1\r\nUser-Agent: interlace\r\n"
+                "X-Own: a\tb\r\nContent-Length: 5\r\n\r\nhello"
+            ).encode()
+        )
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://a.example", "a.example"),
+        ("http://a.example:80", "a.example"),
+        ("https://a.example:443", "a.example"),
+        ("https://A.example:8443", "a.example:8443"),
+        ("http://[::1]:80", "[::1]"),
+        ("http://[::1]:8080", "[::1]:8080"),
+        ("http://b\xfccher.example", "xn--bcher-kva.example"),
+    ],
+)
+def test_the_host_is_named_as_others_name_it(origin: str, host: str) -> None:
+    prepared = make(origin).prepare("GET", ())
+    assert f"\r\nHost: {host}\r\n" in prepared.behind  # type: ignore[attr-defined]  # its own
+
+
+@pytest.mark.parametrize("method", ["CONNECT", "GE T", "GET\r\n", ""])
+def test_what_is_no_method_is_refused_at_load(method: str) -> None:
+    with pytest.raises(ValueError, match="method"):
+        make("http://a.example").prepare(method, ())
+
+
+async def test_an_agent_of_its_own_is_sent_once() -> None:
+    async with RawServer() as server:
+        transport = make(server.origin)
+        prepared = transport.prepare("GET", [("user-agent", "mine")])
+        await transport.send(HttpRequest(prepared, "/", (), None, Effort(0.0)))
+        await transport.close()
+        assert server.requests[0].headers("user-agent") == ["mine"]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_tls_session_is_resumed(
+    tmp_path: Path, version: ssl.TLSVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second connection costs no whole handshake; the server says so itself."""
+    authority = Authority(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue())
+    context.minimum_version = context.maximum_version = version
+    resumed: list[bool] = []
+    lost = Wire.connection_lost
+
+    def look(wire: Wire, error: Exception | None) -> None:
+        assert isinstance(wire.tls, ssl.SSLObject)
+        resumed.append(bool(wire.tls.session_reused))
+        lost(wire, error)
+
+    monkeypatch.setattr(Wire, "connection_lost", look)
+    answers = [ok(b"{}", "Connection: close") for _ in range(3)]
+    async with RawServer(*answers, tls=context) as server:
+        transport = make(server.origin, tls=TlsSettings(ca=str(authority.certificate)))
+        for _ in range(3):
+            await send(transport)
+        await transport.close()
+    assert resumed == [False, True, True]
+
+
+async def test_closing_ends_what_is_under_way_and_leaves_no_connection() -> None:
+    async with RawServer(Answer(then="hang")) as server:
+        transport = make(server.origin)
+        task = asyncio.create_task(send(transport))
+        await server.arrived.wait()
+        await transport.close()
+        with pytest.raises(Failure) as caught:
+            await task
+        assert caught.value.reason is Reason.UPSTREAM_UNAVAILABLE
+        assert caught.value.reached is Reached.MAYBE
+        assert not transport._wires
+
+
+async def test_an_upload_that_nobody_reads_ends_with_its_caller() -> None:
+    """P19: a caller that gives up while its body waits to be sent closes the connection."""
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await arrived.wait()
+        writer.close()
+
+    arrived = asyncio.Event()
+    server = await asyncio.start_server(deaf, "127.0.0.1", 0, limit=1024)
+    transport = make(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    task = asyncio.create_task(send(transport, "POST", b"x" * 32_000_000))
+    while not any(wire._blocked for wire in transport._wires):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await transport.close()
+    assert not transport._wires
+    arrived.set()
+    server.close()
+    await server.wait_closed()

@@ -1,0 +1,174 @@
+"""One connection, without a network under it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import pytest
+
+from interlaced.core.failure import Failure, Reached, Reason
+from interlaced.core.model import Effort
+from interlaced.transport.http import HttpResponse
+from interlaced.transport.http_chunks import ChunkGuard
+from interlaced.transport.http_wire import Answered, Wire
+
+GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+class Pipe(asyncio.Transport):
+    """A transport that writes down what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.is_aborted = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+async def wired() -> tuple[Wire, Pipe, list[Wire]]:
+    lost: list[Wire] = []
+    wire, pipe = Wire(asyncio.get_running_loop(), 1000, lost.append), Pipe()
+    wire.connection_made(pipe)
+    return wire, pipe, lost
+
+
+def ask(
+    wire: Wire, effort: Effort | None = None, *, is_head: bool = False
+) -> asyncio.Future[Answered]:
+    return wire.ask(b"GET", effort or Effort(0.0), is_head=is_head, is_whole=True)
+
+
+def failure_of(waiter: asyncio.Future[Answered]) -> Failure:
+    answer = waiter.result()
+    assert isinstance(answer, Failure)
+    return answer
+
+
+async def test_a_request_out_and_its_answer_in() -> None:
+    wire, pipe, _ = await wired()
+    effort = Effort(0.0)
+    for _ in range(3):
+        waiter = ask(wire, effort)
+        assert effort.reached is Reached.MAYBE
+        wire.data_received(GOOD)
+        assert waiter.result() == HttpResponse(200, {"content-length": "2"}, b"{}")
+        assert effort.reached is Reached.REPLIED
+        assert wire.is_open
+    assert pipe.written == b"GETGETGET"
+
+
+async def test_a_status_that_settles_is_a_reply_before_the_body() -> None:
+    wire, _, _ = await wired()
+    effort = Effort(0.0)
+    ask(wire, effort)
+    wire.data_received(GOOD.replace(b"200 OK", b"404 No")[:-1])
+    assert effort.reached is Reached.REPLIED
+
+
+async def test_bytes_that_nobody_asked_for_end_the_connection() -> None:
+    wire, pipe, _ = await wired()
+    wire.data_received(GOOD)
+    assert (wire.is_open, pipe.is_aborted) == (False, True)
+
+
+async def test_bytes_behind_an_answer_end_the_connection_and_not_the_answer() -> None:
+    wire, _, _ = await wired()
+    waiter = ask(wire)
+    wire.data_received(GOOD + GOOD)
+    assert isinstance(waiter.result(), HttpResponse)
+    assert not wire.is_open
+
+
+async def test_two_readers_must_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """T9: the guard says that the body goes on where the parser says that it is over."""
+    monkeypatch.setattr(ChunkGuard, "feed", lambda *_: -1)
+    wire, _, _ = await wired()
+    waiter = ask(wire)
+    wire.data_received(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+    assert failure_of(waiter).reason is Reason.UPSTREAM_MALFORMED
+    assert not wire.is_open
+
+
+@pytest.mark.parametrize(
+    ("before", "error", "reason"),
+    [
+        (b"", None, Reason.UPSTREAM_UNAVAILABLE),
+        (b"", ConnectionResetError(), Reason.UPSTREAM_UNAVAILABLE),
+        (b"HTTP/1.1 200", None, Reason.UPSTREAM_UNAVAILABLE),
+        (GOOD[:-1], None, Reason.UPSTREAM_TRUNCATED),
+        (GOOD[:-1], ConnectionResetError(), Reason.UPSTREAM_TRUNCATED),
+        (b"HTTP/1.1 200 OK\r\n\r\nabc", ConnectionResetError(), Reason.UPSTREAM_TRUNCATED),
+    ],
+)
+async def test_a_lost_connection_is_a_failure_that_says_what_was_reached(
+    before: bytes, error: Exception | None, reason: Reason
+) -> None:
+    wire, _, lost = await wired()
+    waiter = ask(wire)
+    if before:
+        wire.data_received(before)
+    wire.connection_lost(error)
+    failure = failure_of(waiter)
+    assert (failure.reason, failure.reached) == (reason, Reached.MAYBE)
+    assert failure.__cause__ is error
+    assert lost == [wire]
+
+
+async def test_a_body_until_the_end_is_whole_at_the_end() -> None:
+    wire, _, _ = await wired()
+    waiter = ask(wire)
+    wire.data_received(b"HTTP/1.1 200 OK\r\n\r\nab")
+    wire.data_received(b"c")
+    wire.eof_received()
+    assert cast("HttpResponse", waiter.result()).body == b"abc"
+    wire.connection_lost(None)
+
+
+async def test_a_coded_body_that_is_cut_by_the_end_is_truncated() -> None:
+    wire, _, _ = await wired()
+    waiter = ask(wire)
+    wire.data_received(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b")
+    wire.eof_received()
+    assert failure_of(waiter).reason is Reason.UPSTREAM_TRUNCATED
+
+
+async def test_a_long_body_waits_while_enough_is_under_way() -> None:
+    wire, pipe, _ = await wired()
+    waiter = wire.ask(b"POST", Effort(0.0), is_head=False, is_whole=False)
+    assert wire.more(memoryview(b"1")) is None
+    wire.pause_writing()
+    blocked = wire.more(memoryview(b"2"))
+    assert blocked is not None
+    assert not blocked.done()
+    wire.resume_writing()
+    assert blocked.done()
+    wire.pause_writing()
+    blocked = wire.more(memoryview(b"3"))
+    wire.data_received(GOOD)  # an answer before the end: nobody needs the rest
+    assert blocked is not None
+    assert blocked.done()
+    assert waiter.done()
+    assert wire.more(memoryview(b"4")) is None
+    assert pipe.written == b"POST123"
+    assert not wire.is_open
+
+
+async def test_endless_interim_answers_are_refused() -> None:
+    wire, _, _ = await wired()
+    waiter = ask(wire)
+    wire.data_received(b"HTTP/1.1 103 Early\r\n\r\n" * 65)
+    assert failure_of(waiter).reason is Reason.UPSTREAM_MALFORMED
+
+
+async def test_an_answer_to_nobody_is_dropped() -> None:
+    wire, _, _ = await wired()
+    waiter = ask(wire)
+    waiter.cancel()
+    wire.data_received(GOOD)
+    assert waiter.cancelled()
