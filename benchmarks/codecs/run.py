@@ -10,12 +10,14 @@ from benchmarks.codecs.converting import CONVERTING, PLAIN
 from benchmarks.codecs.libraries import MODULES
 from benchmarks.codecs.memory import ACTIONS
 from benchmarks.codecs.shapes import SHAPES
-from benchmarks.codecs.worker import Task, perform_apart
+from benchmarks.codecs.worker import FailedWorkerError, Task, perform_apart
 from benchmarks.harness.machine import describe, finish
 from benchmarks.harness.results import SCHEMA, Case, Run
 
-__all__ = ["documents_of", "plan", "run_tasks"]
+__all__ = ["FAILED", "documents_of", "plan", "run_tasks"]
 
+# The scenario of what could not be measured because its process failed.
+FAILED = "failed"
 # A quick run looks at memory where it differs most.
 QUICK_MEMORY = ("typical_record",)
 
@@ -60,8 +62,19 @@ def run_tasks(
     cases: list[Case] = []
     for number, task in enumerate(tasks, 1):
         tell(f"[{number}/{len(tasks)}] {task.title()}")
-        cases += perform(task)
+        try:
+            cases += perform(task)
+        except FailedWorkerError as error:
+            # The rest of a long run is worth keeping; the file and the exit code say what is not.
+            tell(str(error))
+            cases.append(_failed(task, error))
     return Run(SCHEMA, "codecs", started, finish(machine), command, tuple(cases))
+
+
+def _failed(task: Task, error: FailedWorkerError) -> Case:
+    variant = {"shape": Path(task.shape).name, "task": task.title()}
+    last = str(error).strip().splitlines()[-1]
+    return Case("codecs", FAILED, variant, "", notes=(f"{task.title()}: {last}",))
 
 
 def documents_of(paths: Sequence[Path]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from benchmarks.codecs.cases import REFUSED, UNAVAILABLE
 from benchmarks.codecs.codec import ACTIONS
+from benchmarks.codecs.run import FAILED
 from benchmarks.codecs.transcodes import INDENTED
 from benchmarks.harness.results import Case
 from benchmarks.harness.stats import iqr, median
@@ -81,7 +82,7 @@ def _left_out(cases: Iterable[Case]) -> str:
     lines = [
         f"{one.scenario}: {note}"
         for one in cases
-        if one.scenario in {REFUSED, UNAVAILABLE}
+        if one.scenario in {FAILED, REFUSED, UNAVAILABLE}
         for note in one.notes
     ]
     return "\n".join(lines)

@@ -11,10 +11,11 @@ from benchmarks.codecs.codec import ACTIONS
 from benchmarks.codecs.libraries import MODULES
 from benchmarks.codecs.memory import blocks_of, peak_of
 from benchmarks.codecs.plan import Effort, find_documents, open_shape
-from benchmarks.codecs.run import plan
+from benchmarks.codecs.run import FAILED, plan, run_tasks
 from benchmarks.codecs.shapes import SHAPES, shape
 from benchmarks.codecs.table import render
-from benchmarks.harness.results import Run, read_run
+from benchmarks.codecs.worker import FailedWorkerError, Task
+from benchmarks.harness.results import Case, Run, read_run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -141,6 +142,22 @@ def test_the_peak_of_kept_values_is_at_least_their_bytes() -> None:
     assert peak_of(codec, "decode_keep", one.data)["peak_bytes_per_value"] > len(
         codec.encode(one.data)
     )
+
+
+def test_a_process_that_fails_is_told_and_the_rest_goes_on() -> None:
+    tasks = plan(["orjson", "json"], ["tiny_flat", "sparse_optionals"], [], is_quick=True)
+
+    def perform(task: Task) -> list[Case]:
+        if task.shape == "tiny_flat":
+            raise FailedWorkerError("it ended with 1:\nTypeError: no")
+        return [Case("codecs", "size", {"shape": task.shape}, "bytes")]
+
+    told: list[str] = []
+    run = run_tasks(tasks, "command", told.append, perform)
+    assert [case.scenario for case in run.cases] == [FAILED, "size"]
+    assert run.cases[0].notes == ("matrix tiny_flat: TypeError: no",)
+    assert "failed: matrix tiny_flat: TypeError: no" in render(run.cases)
+    assert any("TypeError: no" in line for line in told)
 
 
 def test_nothing_measured_renders_as_nothing() -> None:
