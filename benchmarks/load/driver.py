@@ -21,6 +21,8 @@ class Tally:
     errors: int = 0
     latencies: list[float] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+    late: float = 0.0
+    """How late an open loop sent what it had planned, at worst, in seconds."""
 
     def fail(self, why: str) -> None:
         """Count an error and keep the first few texts."""

@@ -22,6 +22,8 @@ class Request:
     path: bytes
     message: bytes
     is_right: Callable[[bytes], bool]
+    make: Callable[[int], bytes] | None = None
+    """Makes the message of the n-th call, where no two may be the same."""
 
 
 class Drained:
@@ -101,7 +103,9 @@ class _Unary:
         connection = self._connections[self._turn % len(self._connections)]
         self._drained.begin()
         stream = connection.open(self.request.path, _Rpc(self, since))
-        connection.send_data(stream, self._frame, is_last=True)
+        make = self.request.make
+        frame = framed(make(self._turn)) if make else self._frame
+        connection.send_data(stream, frame, is_last=True)
 
     def ended(self) -> None:
         """One call came back."""
@@ -139,14 +143,13 @@ class OpenLoop(_Unary):
     """Sends at a constant rate, whatever comes back; latency counts from the planned time.
 
     A load that falls behind sends what is overdue at once: the wait is the server's or ours, and
-    `late` (seconds, the worst) tells how much of it can have been ours.
+    the tally's `late` tells how much of it can have been ours.
     """
 
     def __init__(self, connections: Sequence[Connection], request: Request, *, rate: float) -> None:
         super().__init__(connections, request)
         self._interval = 1.0 / rate
         self._planned = 0.0
-        self.late = 0.0
 
     async def start(self) -> None:
         """Begin the schedule."""
@@ -158,7 +161,7 @@ class OpenLoop(_Unary):
         if not self._is_on:
             return
         now = time.perf_counter()
-        self.late = max(self.late, now - self._planned)
+        self._tally.late = max(self._tally.late, now - self._planned)
         while self._planned <= now:
             self.issue(self._planned)
             self._planned += self._interval

@@ -76,6 +76,7 @@ async def window(contender: Contender, pace: Pace) -> tuple[Sample, list[str]]:
     if not calls:
         troubles.append(f"{contender.side}: no call came back in the window")
     tally.latencies.clear()
+    tally.told.clear()
     values = {
         MAIN: spent / 1e3 / calls if calls else 0.0,
         "rate": calls / seconds,
@@ -84,7 +85,9 @@ async def window(contender: Contender, pace: Pace) -> tuple[Sample, list[str]]:
         "rss_mb": child.rss_bytes() / 1e6,
         "errors": float(errors),
         "calls": float(calls),
+        "late_ms": tally.late * 1e3,
     }
+    tally.late = 0.0
     return Sample(contender.side, values), troubles
 
 
