@@ -45,7 +45,6 @@ _BEYOND_DRAIN = 5.0
 _LONGEST_FOLDER = 70
 """Unix sockets have paths of at most 104 bytes on some systems."""
 _LONGEST_START = 30.0
-_LOOK = 0.05
 
 
 @dataclass(eq=False)
@@ -119,7 +118,7 @@ class Supervisor:
         self._members = [self._member(index, port.number, folder) for index in range(self._count)]
         for member in self._members:
             member.task = asyncio.create_task(member.keeper.run())
-            member.task.add_done_callback(lambda _: self._changed.set())
+            member.task.add_done_callback(lambda _: self._tell())
         await self._until(lambda: self._serving() == self._count)
         self._has_served = True
         addresses = self.addresses = Addresses(
@@ -211,7 +210,12 @@ class Supervisor:
     def _note(self, keeper: Keeper) -> None:
         if keeper.state is State.DOWN:
             self._metrics.lose(str(keeper.index))
-        self._changed.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wakes whoever waits for a change; the next wait is for the next one."""
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
     def _judge(self, keeper: Keeper, ending: Ending) -> None:
         """Decides whether the group goes on when a worker has ended by itself.
@@ -238,7 +242,6 @@ class Supervisor:
     async def _until(self, is_so: Callable[[], bool]) -> None:
         """Waits until something is so; raises what has ended a keeper."""
         while True:
-            self._changed.clear()
             for member in self._members:
                 if member.task is not None and member.task.done():
                     member.task.result()
@@ -253,7 +256,7 @@ class Supervisor:
             TimeLimit(self._clock, self._clock.now() + _LONGEST_START),
         ):
             while any(each.keeper.state is State.STARTING for each in self._members):
-                await self._clock.sleep(_LOOK)
+                await self._changed.wait()
 
     async def _show_metrics(self) -> bytes:
         await asyncio.gather(*(self._see(member) for member in self._members))

@@ -62,3 +62,10 @@ def test_reasons_follow_the_policy() -> None:
     reasons = possible_reasons(limited, Effect.UNSAFE, takes_key=False)
     assert {Reason.RATE_LIMITED, Reason.OUTCOME_UNKNOWN, Reason.BREAKER_OPEN} <= set(reasons)
     assert reasons == [reason for reason in Reason if reason in reasons]
+
+
+def test_what_workers_share_is_said(tmp_path: Path) -> None:
+    told = "hold for the whole server: each worker"
+    assert told in explain(build_text(tmp_path, SHOP), "shop.GetProduct")
+    off = MEMORY + "policy: {bulkhead: null}\n"
+    assert told not in explain(build_text(tmp_path, off), "orders.Echo")

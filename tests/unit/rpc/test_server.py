@@ -89,3 +89,9 @@ def test_the_limits_are_in_the_options() -> None:
     assert options["grpc.max_metadata_size"] == 1000
     assert options["grpc.absolute_max_metadata_size"] == 2000
     assert options["grpc.max_concurrent_streams"] == 7
+
+
+@pytest.mark.parametrize(("is_shared", "told"), [(False, 0), (True, 1)])
+def test_p33_only_workers_of_a_group_share_a_port(is_shared: bool, told: int) -> None:
+    options = dict(server_options(RpcSettings(), is_shared=is_shared))
+    assert options["grpc.so_reuseport"] == told
