@@ -40,7 +40,7 @@ class BranchArgument:
     parameter: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Branch:
     """One leg of a fan-out. `timeout` is its own limit, in seconds from its start, which for one
     that waits for others is when they are done; the deadlines of its call and of the fan-out apply

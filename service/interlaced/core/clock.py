@@ -135,4 +135,9 @@ class TimeLimit:
         if not self.is_over:
             return
         if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-            raise TimeoutError from error
+            raise self.expired() from error
+
+    def expired(self) -> Exception:
+        """Returns what a block raises that was cut off; a TimeoutError unless a limit knows
+        better."""
+        return TimeoutError()

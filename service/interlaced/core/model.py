@@ -51,7 +51,7 @@ class ReplySource(enum.StrEnum):
     COALESCED = "coalesced"
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Payload:
     """A body as it travels: bytes with their media type."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from interlaced.core.failure import Failure, Reason
-from interlaced.core.model import Handler, RequestT, ResultT
+from interlaced.core.model import Request
 from interlaced.resilience.permits import Permits
 from interlaced.resilience.wiring import Wiring
 
-__all__ = ["Admission", "admit"]
+__all__ = ["Admission", "AdmissionGate"]
 
 
 class Admission:
@@ -41,18 +41,21 @@ class Admission:
         )
 
 
-def admit(
-    follow: Handler[RequestT, ResultT], wiring: Wiring, *, admission: Admission
-) -> Handler[RequestT, ResultT]:
+class AdmissionGate:
     """Lets a call in if the process has room, else raises OVERLOADED with `retry_after`."""
-    permits = admission.permits
 
-    async def run(request: RequestT) -> ResultT:
-        if not permits.try_take():
-            await wiring.queue(request, "admission", permits, admission.failure)
-        try:
-            return await follow(request)
-        finally:
-            permits.give_back()
+    __slots__ = ("_admission", "_wiring", "leave")
 
-    return run
+    def __init__(self, admission: Admission, wiring: Wiring) -> None:
+        self._admission = admission
+        self._wiring = wiring
+        self.leave = admission.permits.give_back
+
+    def try_enter(self, request: Request) -> bool:
+        """Takes a permit if one is free."""
+        return self._admission.permits.try_take()
+
+    async def enter(self, request: Request) -> None:
+        """Waits for a permit where there are places to wait."""
+        admission = self._admission
+        await self._wiring.queue(request, "admission", admission.permits, admission.failure)

@@ -10,11 +10,12 @@ from typing import Generic
 from interlaced.core.clock import TimeLimit
 from interlaced.core.failure import Failure, Kind, Reached, Reason
 from interlaced.core.model import Handler, Request, RequestT, ResultT, Step
+from interlaced.core.ports import Clock
 from interlaced.resilience.breaker import Verdict
 from interlaced.resilience.deadline import deadline_failure
 from interlaced.resilience.wiring import Wiring
 
-__all__ = ["Reading", "attempt"]
+__all__ = ["Reading", "Timing", "attempt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +32,26 @@ class Reading(Generic[ResultT]):
     reached: Reached = Reached.NOT_SENT
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long an attempt may take, in seconds, and who learns from a failure when to come back."""
+
+    timeout: float | None
+    learn: Callable[[Failure], None]
+
+
 def attempt(
     follow: Handler[RequestT, ResultT],
     wiring: Wiring,
     *,
-    timeout: float | None,
+    timing: Timing,
     reading: Reading[ResultT],
 ) -> Handler[RequestT, ResultT]:
-    """Makes one attempt of at most `timeout` seconds; raises UPSTREAM_TIMEOUT at their end.
+    """Makes one attempt; raises UPSTREAM_TIMEOUT at the end of its time.
 
     A timer is only set where the deadline does not come first.
     """
-    clock = wiring.clock
+    clock, timeout = wiring.clock, timing.timeout
 
     async def run(request: RequestT) -> ResultT:
         effort = request.effort
@@ -54,13 +63,15 @@ def attempt(
             if timeout is None or since + timeout >= request.deadline:
                 result = await follow(request)
             else:
-                result = await _cut(follow, request, TimeLimit(clock, since + timeout))
+                with _AttemptLimit(clock, since + timeout, request):
+                    result = await follow(request)
         except Failure as failure:
             effort.is_attempting = False
             if _was_made(failure):
                 _tell_failed(request, wiring, since, failure)
             else:
                 effort.attempts -= 1
+            timing.learn(failure)
             raise
         except asyncio.CancelledError:
             # It stays `is_attempting`: the deadline and the breaker want to know.
@@ -73,18 +84,22 @@ def attempt(
     return run
 
 
-async def _cut(follow: Handler[RequestT, ResultT], request: RequestT, limit: TimeLimit) -> ResultT:
-    try:
-        with limit:
-            return await follow(request)
-    except TimeoutError as error:
-        if not limit.is_over:
-            raise
-        raise Failure(
+class _AttemptLimit(TimeLimit):
+    """The time of one attempt."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, clock: Clock, when: float, request: Request) -> None:
+        super().__init__(clock, when)
+        self._request = request
+
+    def expired(self) -> Exception:
+        """Says that the upstream was too slow."""
+        return Failure(
             Reason.UPSTREAM_TIMEOUT,
             "the upstream did not answer within the attempt's time",
-            reached=request.effort.reached,
-        ) from error
+            reached=self._request.effort.reached,
+        )
 
 
 def _was_made(failure: Failure) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from interlaced.core.failure import Failure, Reason
-from interlaced.core.model import Handler, RequestT, ResultT
+from interlaced.core.model import Request
 from interlaced.core.ports import ConnectorObserver
 from interlaced.resilience.permits import Permits
 from interlaced.resilience.wiring import Wiring
 
-__all__ = ["Bulkhead", "Sleepers", "hold_bulkhead"]
+__all__ = ["Bulkhead", "BulkheadGate", "Sleepers"]
 
 _COME_BACK = 1.0
 
@@ -30,6 +30,26 @@ class Bulkhead:
             retry_after=_COME_BACK,
             limit=str(self.permits.limit),
         )
+
+
+class BulkheadGate:
+    """Holds a place of the bulkhead for each attempt; raises BULKHEAD_FULL if none is left."""
+
+    __slots__ = ("_bulkhead", "_wiring", "leave")
+
+    def __init__(self, bulkhead: Bulkhead, wiring: Wiring) -> None:
+        self._bulkhead = bulkhead
+        self._wiring = wiring
+        self.leave = bulkhead.permits.give_back
+
+    def try_enter(self, request: Request) -> bool:
+        """Takes a place if one is free."""
+        return self._bulkhead.permits.try_take()
+
+    async def enter(self, request: Request) -> None:
+        """Waits for a place in the queue."""
+        bulkhead = self._bulkhead
+        await self._wiring.queue(request, "bulkhead", bulkhead.permits, bulkhead.failure)
 
 
 class Sleepers:
@@ -55,20 +75,3 @@ class Sleepers:
     def leave(self) -> None:
         """Frees the place."""
         self.count -= 1
-
-
-def hold_bulkhead(
-    follow: Handler[RequestT, ResultT], wiring: Wiring, *, bulkhead: Bulkhead
-) -> Handler[RequestT, ResultT]:
-    """Runs an attempt in a place of the bulkhead; raises BULKHEAD_FULL if none is left."""
-    permits = bulkhead.permits
-
-    async def run(request: RequestT) -> ResultT:
-        if not permits.try_take():
-            await wiring.queue(request, "bulkhead", permits, bulkhead.failure)
-        try:
-            return await follow(request)
-        finally:
-            permits.give_back()
-
-    return run

@@ -6,12 +6,12 @@ import asyncio
 from collections import OrderedDict
 
 from interlaced.core.failure import Failure, Reason
-from interlaced.core.model import Handler, RequestT, ResultT
+from interlaced.core.model import Request
 from interlaced.core.ports import Clock, TimerHandle
 from interlaced.core.units import Rate
 from interlaced.resilience.wiring import Wiring
 
-__all__ = ["Bucket", "limit_rate"]
+__all__ = ["Bucket", "RateGate"]
 
 _LONGEST_QUEUE = 10_000
 _ALMOST = 1e-9
@@ -91,28 +91,37 @@ class Bucket:
         self._serve()
 
 
-def limit_rate(
-    follow: Handler[RequestT, ResultT], wiring: Wiring, *, bucket: Bucket, can_wait: bool
-) -> Handler[RequestT, ResultT]:
+class RateGate:
     """Lets attempts through at the bucket's rate.
 
     Raises RATE_LIMITED at once, with the wait as its `retry_after`, if the call cannot wait or the
     wait would not end before its deadline.
     """
-    clock = wiring.clock
 
-    async def run(request: RequestT) -> ResultT:
-        if not bucket.try_take():
-            since = clock.now()
-            wait = bucket.wait()
-            is_full = bucket.waiting >= _LONGEST_QUEUE
-            if not can_wait or is_full or since + wait >= request.deadline:
-                raise wiring.refused(request, "limiter", _failure(wait))
-            await bucket.take()
-            wiring.waited(request, "limiter", since, "local_limit")
-        return await follow(request)
+    __slots__ = ("_bucket", "_can_wait", "_wiring")
 
-    return run
+    def __init__(self, bucket: Bucket, wiring: Wiring, *, can_wait: bool) -> None:
+        self._bucket = bucket
+        self._wiring = wiring
+        self._can_wait = can_wait
+
+    def try_enter(self, request: Request) -> bool:
+        """Takes a token if one is there."""
+        return self._bucket.try_take()
+
+    async def enter(self, request: Request) -> None:
+        """Waits for a token."""
+        bucket, wiring = self._bucket, self._wiring
+        since = wiring.clock.now()
+        wait = bucket.wait()
+        is_full = bucket.waiting >= _LONGEST_QUEUE
+        if not self._can_wait or is_full or since + wait >= request.deadline:
+            raise wiring.refused(request, "limiter", _failure(wait))
+        await bucket.take()
+        wiring.waited(request, "limiter", since, "local_limit")
+
+    def leave(self) -> None:
+        """Keeps the token: it was used."""
 
 
 def _failure(wait: float) -> Failure:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from random import Random
 
 from interlaced.core.failure import Disposition, Failure, Reason
-from interlaced.core.model import Handler, Request, RequestT, ResultT
+from interlaced.core.model import Request
 from interlaced.core.ports import Clock
 from interlaced.resilience.bulkhead import Sleepers
 from interlaced.resilience.wiring import Wiring
 
-__all__ = ["Pause", "learn_pause", "release_spread", "respect_pause"]
+__all__ = ["Pause", "PauseGate", "release_spread"]
 
 _OBEYED = frozenset({Reason.UPSTREAM_RATE_LIMITED, Reason.UPSTREAM_UNAVAILABLE})
 _SHORTEST_SPREAD = 0.1
@@ -77,37 +77,34 @@ class Pause:
         )
 
 
-def respect_pause(
-    follow: Handler[RequestT, ResultT], wiring: Wiring, *, pause: Pause, max_wait: float
-) -> Handler[RequestT, ResultT]:
+class PauseGate:
     """Holds every call back while its upstream wants to be left alone, at most `max_wait` seconds.
 
     It stands on both sides of the bulkhead: outside, so that the calls it holds take no places,
     and inside, for those that were queued when the upstream spoke.
     """
-    clock = wiring.clock
 
-    async def run(request: RequestT) -> ResultT:
-        since = clock.now()
-        if pause.until > since:
-            try:
-                await pause.sit_out(request, since + max_wait)
-            except Failure as failure:
-                raise wiring.refused(request, "pause", failure) from None
-            wiring.waited(request, "pause", since, "upstream_asked")
-        return await follow(request)
+    __slots__ = ("_max_wait", "_now", "_pause", "_wiring")
 
-    return run
+    def __init__(self, pause: Pause, wiring: Wiring, *, max_wait: float) -> None:
+        self._pause = pause
+        self._wiring = wiring
+        self._max_wait = max_wait
+        self._now = wiring.clock.now
 
+    def try_enter(self, request: Request) -> bool:
+        """Lets it through if there is no pause."""
+        until = self._pause.until
+        return until <= 0.0 or until <= self._now()
 
-def learn_pause(follow: Handler[RequestT, ResultT], *, pause: Pause) -> Handler[RequestT, ResultT]:
-    """Takes note of what every attempt is told about coming back."""
-
-    async def run(request: RequestT) -> ResultT:
+    async def enter(self, request: Request) -> None:
+        """Sits the pause out."""
+        since = self._now()
         try:
-            return await follow(request)
+            await self._pause.sit_out(request, since + self._max_wait)
         except Failure as failure:
-            pause.learn(failure)
-            raise
+            raise self._wiring.refused(request, "pause", failure) from None
+        self._wiring.waited(request, "pause", since, "upstream_asked")
 
-    return run
+    def leave(self) -> None:
+        """Has nothing to give back."""

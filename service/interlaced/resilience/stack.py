@@ -16,8 +16,8 @@ from interlaced.core.model import (
     ResultT,
 )
 from interlaced.core.ports import Operation, Sink, Tools
-from interlaced.resilience.admission import Admission, admit
-from interlaced.resilience.attempt import Reading, attempt
+from interlaced.resilience.admission import Admission, AdmissionGate
+from interlaced.resilience.attempt import Reading, Timing, attempt
 from interlaced.resilience.breaker import (
     Breaker,
     BreakerRules,
@@ -27,11 +27,12 @@ from interlaced.resilience.breaker import (
     judge,
 )
 from interlaced.resilience.budget import RetryBudget
-from interlaced.resilience.bulkhead import Bulkhead, Sleepers, hold_bulkhead
+from interlaced.resilience.bulkhead import Bulkhead, BulkheadGate, Sleepers
 from interlaced.resilience.config import BreakerConfig, PolicyConfig, RetryConfig
 from interlaced.resilience.deadline import deadline
-from interlaced.resilience.limiter import Bucket, limit_rate
-from interlaced.resilience.pause import Pause, learn_pause, respect_pause
+from interlaced.resilience.gates import Gate, pass_gates
+from interlaced.resilience.limiter import Bucket, RateGate
+from interlaced.resilience.pause import Pause, PauseGate
 from interlaced.resilience.repeat import Repeat
 from interlaced.resilience.retry import RetryPlan, once, retry
 from interlaced.resilience.wiring import Wiring
@@ -108,7 +109,7 @@ def compose(
     wiring = Wiring(tools.clock, tools.random, observer, repeat)
     handler = _attempts(operation.attempt, wiring, policy, guard, _REPLY)
     handler = retry(handler, wiring, plan=_plan(policy.retry, guard, tools))
-    handler = admit(handler, wiring, admission=admission)
+    handler = pass_gates(handler, [AdmissionGate(admission, wiring)])
     return deadline(handler, wiring, seconds=policy.deadline)
 
 
@@ -132,7 +133,7 @@ def compose_sink(
     wiring = Wiring(tools.clock, tools.random, observer, repeat)
     handler = _attempts(sink.publish, wiring, policy, guard, _CONFIRMATIONS)
     handler = once(handler, wiring)
-    handler = admit(handler, wiring, admission=admission)
+    handler = pass_gates(handler, [AdmissionGate(admission, wiring)])
     return deadline(handler, wiring, seconds=policy.deadline)
 
 
@@ -144,20 +145,25 @@ def _attempts(
     reading: Reading[ResultT],
 ) -> Handler[RequestT, ResultT]:
     """Wraps what happens anew for every attempt, innermost first."""
-    max_wait = policy.retry.max_wait
-    handler = attempt(follow, wiring, timeout=policy.attempt_timeout, reading=reading)
-    handler = learn_pause(handler, pause=guard.pause)
-    handler = respect_pause(handler, wiring, pause=guard.pause, max_wait=max_wait)
-    if guard.bucket:
-        handler = limit_rate(handler, wiring, bucket=guard.bucket, can_wait=guard.can_wait)
-    if guard.bulkhead:
-        handler = hold_bulkhead(handler, wiring, bulkhead=guard.bulkhead)
-    handler = respect_pause(handler, wiring, pause=guard.pause, max_wait=max_wait)
+    timing = Timing(policy.attempt_timeout, guard.pause.learn)
+    handler = attempt(follow, wiring, timing=timing, reading=reading)
+    handler = pass_gates(handler, _gates(wiring, policy, guard))
     if guard.breaker:
         handler = break_circuit(
             handler, wiring, breaker=guard.breaker, judge_result=reading.verdict
         )
     return handler
+
+
+def _gates(wiring: Wiring, policy: PolicyConfig, guard: ConnectorGuard) -> list[Gate]:
+    """What stands before an attempt, outermost first."""
+    pause = PauseGate(guard.pause, wiring, max_wait=policy.retry.max_wait)
+    gates: list[Gate] = [pause]
+    if guard.bulkhead:
+        gates.append(BulkheadGate(guard.bulkhead, wiring))
+    if guard.bucket:
+        gates.append(RateGate(guard.bucket, wiring, can_wait=guard.can_wait))
+    return [*gates, pause] if len(gates) > 1 else gates
 
 
 def _plan(config: RetryConfig, guard: ConnectorGuard, tools: Tools) -> RetryPlan:

@@ -26,8 +26,12 @@ def layers(handler) -> list[str]:
     """Returns the names of the policies around an operation, outermost first."""
     names = []
     while hasattr(handler, "__closure__") and handler.__closure__:
-        names.append(handler.__qualname__.partition(".")[0])
         cells = dict(zip(handler.__code__.co_freevars, handler.__closure__, strict=True))
+        if "entries" in cells:
+            gates = [try_enter.__self__ for try_enter, _ in cells["entries"].cell_contents]
+            names += [type(gate).__name__ for gate in gates]
+        else:
+            names.append(handler.__qualname__.partition(".")[0])
         handler = cells["follow"].cell_contents
     return names
 
@@ -36,23 +40,20 @@ def test_the_order_of_the_policies_is_the_documented_one():
     stack = Stack(answers, {"limit": {"rate": "1000/s"}})
     assert layers(stack.handler) == [
         "deadline",
-        "admit",
+        "AdmissionGate",
         "retry",
         "break_circuit",
-        "respect_pause",
-        "hold_bulkhead",
-        "limit_rate",
-        "respect_pause",
-        "learn_pause",
+        "PauseGate",
+        "BulkheadGate",
+        "RateGate",
+        "PauseGate",
         "attempt",
     ]
 
 
 def test_what_is_switched_off_is_not_in_the_way():
     stack = Stack(answers, {"breaker": None, "bulkhead": None})
-    assert layers(stack.handler) == [
-        "deadline", "admit", "retry", "respect_pause", "respect_pause", "learn_pause", "attempt",
-    ]  # fmt: skip
+    assert layers(stack.handler) == ["deadline", "AdmissionGate", "retry", "PauseGate", "attempt"]
     assert stack.guard.breaker_state == "closed"
     assert stack.guard.in_flight == 0
 

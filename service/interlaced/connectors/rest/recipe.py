@@ -58,7 +58,7 @@ _Headers: TypeAlias = list[tuple[str, str]]
 _Body: TypeAlias = Callable[[Call, _Headers], bytes | None]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)
 class Wire:
     """What a call becomes: the encoded target, the headers of this call alone, and the body. It
     has no repr, since a target may hold a key."""
