@@ -8,7 +8,7 @@ from benchmarks.codecs.cases import REFUSED, UNAVAILABLE
 from benchmarks.codecs.codec import ACTIONS
 from benchmarks.codecs.run import FAILED
 from benchmarks.codecs.transcodes import INDENTED
-from benchmarks.harness.results import Case
+from benchmarks.harness.results import Case, Sample
 from benchmarks.harness.stats import iqr, median
 
 __all__ = ["render"]
@@ -41,16 +41,22 @@ def _matrix(shape: str, cases: Iterable[Case]) -> str:
                 row["tier"] = str(case.variant["tier"])
     for case in mine:
         for sample in case.samples:
-            row = rows.setdefault(sample.side, {})
-            if case.scenario == "size":
-                row |= {key: f"{value:,.0f}" for key, value in sample.values.items()}
-            elif case.scenario == "allocations":
-                row["blocks"] = f"{sample.values['decode']:,.0f}"
-            elif case.scenario == "memory":
-                peak = sample.values["peak_bytes_per_value"]
-                row[f"peak {case.variant['action']}"] = f"{peak:,.0f}"
+            if found := _figures(case, sample):
+                rows.setdefault(sample.side, {}).update(found)
     heads = ["tier", *ACTIONS, "raw", "gzip", "zstd", "blocks", "peak encode", "peak decode_keep"]
     return f"{shape}: {_TIMES}; sizes and peaks in bytes\n" + _grid("library", heads, rows)
+
+
+def _figures(case: Case, sample: Sample) -> dict[str, str]:
+    """What is not a time, under the heads of the matrix."""
+    values = sample.values
+    if case.scenario == "size":
+        return {key: f"{value:,.0f}" for key, value in values.items()}
+    if case.scenario == "allocations":
+        return {"blocks": f"{values['decode']:,.0f}"}
+    if case.scenario == "memory":
+        return {f"peak {case.variant['action']}": f"{values['peak_bytes_per_value']:,.0f}"}
+    return {}
 
 
 def _transcodes(cases: Iterable[Case]) -> str:

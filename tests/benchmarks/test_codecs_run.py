@@ -15,7 +15,7 @@ from benchmarks.codecs.run import FAILED, plan, run_tasks
 from benchmarks.codecs.shapes import SHAPES, shape
 from benchmarks.codecs.table import render
 from benchmarks.codecs.worker import FailedWorkerError, Task
-from benchmarks.harness.results import Case, Run, read_run
+from benchmarks.harness.results import Case, Interval, Run, Sample, read_run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -158,6 +158,22 @@ def test_a_process_that_fails_is_told_and_the_rest_goes_on() -> None:
     assert run.cases[0].notes == ("matrix tiny_flat: TypeError: no",)
     assert "failed: matrix tiny_flat: TypeError: no" in render(run.cases)
     assert any("TypeError: no" in line for line in told)
+
+
+def test_the_matrix_has_the_libraries_and_the_transcodes_stand_apart() -> None:
+    shape_of = {"shape": "tiny_flat"}
+    time = {"cpu_us_per_call": 1.5}
+    way = {"direction": "hot_path", "fields": "mixed", "oracle": "json_format", **shape_of}
+    ratio = Interval(9.0, 10.0, 11.0)
+    cases = [
+        Case("codecs", "decode", {"tier": "typed", **shape_of}, "", (Sample("protobuf", time),)),
+        Case("codecs", "size", shape_of, "bytes", (Sample("protobuf", {"raw": 1_234}),)),
+        Case("codecs", "transcode", way, "", (Sample("interlace", time),), ratio),
+    ]
+    matrix, transcodes = render(cases).strip().split("\n\n")
+    assert [line.split()[0] for line in matrix.splitlines()[1:]] == ["library", "protobuf"]
+    assert "1,234" in matrix
+    assert "10.0 (9.0 to 11.0)" in transcodes
 
 
 def test_nothing_measured_renders_as_nothing() -> None:
