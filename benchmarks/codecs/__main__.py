@@ -15,7 +15,7 @@ from benchmarks.codecs.libraries import MODULES
 from benchmarks.codecs.plan import find_documents
 from benchmarks.codecs.run import FAILED, documents_of, plan, run_tasks
 from benchmarks.codecs.shapes import SHAPES
-from benchmarks.codecs.table import render
+from benchmarks.codecs.table import render, render_long
 from benchmarks.harness.results import Case, write_run
 
 __all__ = ["main"]
@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = run_tasks(tasks, command, lambda line: print(line, file=sys.stderr, flush=True))
     write_run(run, asked.json)
     print(render(run.cases))
+    if asked.long:
+        print(render_long(run.cases))
     print(f"written to {asked.json}")
     return 1 if any(_is_wrong(one) for one in run.cases) else 0
 
@@ -52,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--corpus", type=Path, help="a folder of documents: .json, .json.xz")
     parser.add_argument("--only", default="", help="libraries, or transcode; comma between")
     parser.add_argument("--shape", default="", help="shapes; comma between")
+    parser.add_argument("--long", action="store_true", help="each figure with its interval too")
     parser.add_argument("--json", type=Path, default=Path("build/bench/codecs.json"))
     return parser
 

@@ -9,9 +9,9 @@ from benchmarks.codecs.codec import ACTIONS
 from benchmarks.codecs.run import FAILED
 from benchmarks.codecs.transcodes import INDENTED
 from benchmarks.harness.results import Case, Sample
-from benchmarks.harness.stats import iqr, median
+from benchmarks.harness.stats import bootstrap, iqr, median
 
-__all__ = ["render"]
+__all__ = ["render", "render_long"]
 
 FASTER = "times faster"
 _TIMES = "µs of CPU per call, median and (IQR); smaller is better; tiers are not comparable"
@@ -25,6 +25,22 @@ def render(cases: Sequence[Case]) -> str:
     parts = [_matrix(shape, cases) for shape in shapes]
     parts += [_transcodes(cases), _left_out(cases)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def render_long(cases: Iterable[Case]) -> str:
+    """Return one line per timed figure: its median, IQR, 95 % bootstrap interval and rounds."""
+    rows: dict[str, dict[str, str]] = {}
+    for case in cases:
+        told = ", ".join(str(value) for value in case.variant.values())
+        for side, values in _by_side(case, "cpu_us_per_call").items():
+            interval = bootstrap(values, resamples=500)
+            rows[f"{case.scenario}, {told}: {side}"] = {
+                "median": _short(interval.mid),
+                "IQR": _short(iqr(values)),
+                "95 %": f"{_short(interval.low)} to {_short(interval.high)}",
+                "rounds": str(len(values)),
+            }
+    return _grid("µs of CPU per call", ["median", "IQR", "95 %", "rounds"], rows) + "\n"
 
 
 def _matrix(shape: str, cases: Iterable[Case]) -> str:
@@ -97,7 +113,8 @@ def _left_out(cases: Iterable[Case]) -> str:
 def _by_side(case: Case, key: str) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for sample in case.samples:
-        found.setdefault(sample.side, []).append(sample.values[key])
+        if key in sample.values:
+            found.setdefault(sample.side, []).append(sample.values[key])
     return found
 
 

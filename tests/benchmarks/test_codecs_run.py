@@ -13,7 +13,7 @@ from benchmarks.codecs.memory import blocks_of, peak_of
 from benchmarks.codecs.plan import Effort, find_documents, open_shape
 from benchmarks.codecs.run import FAILED, plan, run_tasks
 from benchmarks.codecs.shapes import SHAPES, shape
-from benchmarks.codecs.table import render
+from benchmarks.codecs.table import render, render_long
 from benchmarks.codecs.worker import FailedWorkerError, Task
 from benchmarks.harness.results import Case, Interval, Run, Sample, read_run
 
@@ -174,6 +174,14 @@ def test_the_matrix_has_the_libraries_and_the_transcodes_stand_apart() -> None:
     assert [line.split()[0] for line in matrix.splitlines()[1:]] == ["library", "protobuf"]
     assert "1,234" in matrix
     assert "10.0 (9.0 to 11.0)" in transcodes
+
+
+def test_the_long_form_has_an_interval_beside_each_median() -> None:
+    samples = tuple(Sample("orjson", {"cpu_us_per_call": 1.0 + at / 10}) for at in range(20))
+    told = render_long([Case("codecs", "decode", {"shape": "tiny_flat"}, "", samples)])
+    assert told.splitlines()[0].split()[-5:] == ["median", "IQR", "95", "%", "rounds"]
+    assert told.splitlines()[1].split()[:3] == ["decode,", "tiny_flat:", "orjson"]
+    assert " to " in told
 
 
 def test_nothing_measured_renders_as_nothing() -> None:
