@@ -63,8 +63,9 @@ class KeepsAlways(Lean):
 
 class WantsALength(Lean):
     class wire(Wire):  # noqa: N801  # the name of what it replaces
-        def _end(self, error: Exception | None) -> None:
-            super()._end(error or ConnectionResetError())
+        def eof_received(self) -> None:
+            self._end(None)
+            self.drop()
 
 
 class WantsItAtOnce(Lean):

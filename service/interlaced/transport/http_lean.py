@@ -19,7 +19,7 @@ from interlaced.transport.http_dial import Dialer
 from interlaced.transport.http_pool import Pool
 from interlaced.transport.http_wire import Answered, Wire
 from interlaced.transport.tls import client_context
-from interlaced.transport.wire_errors import unsendable
+from interlaced.transport.wire_errors import lost_failure, unsendable
 
 __all__ = ["LeanTransport"]
 
@@ -151,6 +151,8 @@ class LeanTransport:
         if self._is_closed:
             raise Failure(Reason.DRAINING, "The connector is closed.")
         wire = await self._dialer.dial(self._new_wire)
+        if not wire.is_open:  # lost before anybody could write
+            raise lost_failure(wire.error, Reached.NOT_SENT) from wire.error
         self._wires.add(wire)
         if self._is_closed:
             wire.drop()

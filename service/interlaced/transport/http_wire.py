@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -33,6 +34,13 @@ class _Pieces:
         self.taken: list[bytes] = []
         self.on_body = self.taken.append
         self.is_whole = False
+
+    def take(self) -> bytes:
+        """Returns what is there, and forgets it."""
+        taken = self.taken
+        data = taken[0] if len(taken) == 1 else b"".join(taken)
+        taken.clear()
+        return data
 
     def on_message_complete(self) -> None:
         """Is told by the parser that the body is at its end."""
@@ -65,6 +73,7 @@ class Wire(asyncio.Protocol):
         "_pieces",
         "_transport",
         "_waiter",
+        "error",
         "idle_since",
         "is_open",
         "is_sent",
@@ -91,6 +100,7 @@ class Wire(asyncio.Protocol):
         self._left = 0
         self._is_bodiless = False
         self._is_full = False
+        self.error: Exception | None = None
         self.is_open = False
         self.is_sent = False
         self.idle_since = 0.0
@@ -144,13 +154,22 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Is told that there is none any more."""
         self._end(error)
+        self.error = error
         self.is_open = False
         self._transport = None
         self._on_lost(self)
 
     def eof_received(self) -> None:
-        """Is told that no answer comes any more; the loop then closes the connection."""
-        self._end(None)
+        """Is told that the far side has ended. In good order, and only so, this is the end of a
+        body that has no length."""
+        head = self._head
+        if head is not None and head.length == UNTIL_CLOSE and _is_said(self.tls):
+            try:
+                self._finish(head)
+            except Failure as failure:
+                self._fail(failure.but(reached=Reached.MAYBE))
+        else:
+            self._end(None)
         self.drop()
 
     def pause_writing(self) -> None:
@@ -218,10 +237,12 @@ class Wire(asyncio.Protocol):
     def _begin_body(self, head: Head) -> None:
         coding = head.headers.pop("content-encoding", "")
         length = self._left = head.length
-        if length > self._limit and not coding:
+        if coding or length < 0:
+            self._body = body_for(coding, self._limit)
+        elif length > self._limit:
             raise too_large(self._limit)
-        self._body = body_for(coding, self._limit)
-        self._guard = ChunkGuard() if length == CHUNKED else None
+        if length == CHUNKED:
+            self._guard = ChunkGuard()
 
     def _read_body(self, data: bytes, start: int, head: Head) -> None:
         """Takes a piece of the answer, whose body begins at `start` in it."""
@@ -242,19 +263,19 @@ class Wire(asyncio.Protocol):
         # The parser cannot be told that an answer to HEAD has no body: it is not shown those.
         if not self._is_bodiless:
             self._parser.feed_data(data)
-            taken = pieces.taken
-            if taken and self._body is not None:
-                self._body.feed(taken[0] if len(taken) == 1 else b"".join(taken))
-                taken.clear()
+            if self._body is not None and pieces.taken:
+                self._body.feed(pieces.take())
             if pieces.is_whole is not (end >= 0):
                 raise malformed()  # the two readers do not agree on where it ends
         if end >= 0:
             self._finish(head)
 
     def _finish(self, head: Head) -> None:
-        waiter, effort, body = self._waiter, self._effort, self._body
-        assert waiter is not None and effort is not None and body is not None  # noqa: S101, PT018  # under way
-        answer = HttpResponse(head.status, head.headers, body.finish())
+        effort, body = self._effort, self._body
+        assert effort is not None  # noqa: S101  # it is under way
+        # Without a coding, a body of a known and allowed length needs no further look.
+        data = self._pieces.take() if body is None else body.finish()
+        answer = HttpResponse(head.status, head.headers, data)
         effort.reached = Reached.REPLIED
         if not (head.is_kept and self.is_sent):
             self.drop()
@@ -265,18 +286,8 @@ class Wire(asyncio.Protocol):
         effort, head = self._effort, self._head
         if self._waiter is None or effort is None:
             return
-        if head is None:
-            failure = lost_failure(error, effort.reached)
-        elif head.length == UNTIL_CLOSE and error is None:
-            try:
-                self._finish(head)
-            except Failure as short:
-                failure = short.but(reached=effort.reached)
-            else:
-                return
-        else:
-            failure = truncated(effort.reached)
-        failure.__cause__ = failure.__cause__ or error
+        failure = lost_failure(error, effort.reached) if head is None else truncated(effort.reached)
+        failure.__cause__ = error
         self._settle(failure)
 
     def _fail(self, failure: Failure) -> None:
@@ -298,3 +309,16 @@ class Wire(asyncio.Protocol):
         blocked, self._blocked = self._blocked, None
         if blocked is not None and not blocked.done():
             blocked.set_result(None)
+
+
+def _is_said(tls: object) -> bool:
+    """Whether the far side has said that it ends: without TLS by ending; in TLS by its close
+    notify, which whoever cuts the connection cannot write."""
+    if not isinstance(tls, ssl.SSLObject):
+        return True
+    try:
+        return not tls.read(1)
+    except ssl.SSLZeroReturnError:
+        return True
+    except ssl.SSLError:
+        return False

@@ -97,7 +97,7 @@ def lost_failure(error: BaseException | None, reached: Reached) -> Failure:
     in good order. An alert that refuses our certificate came before the request was read."""
     for cause in causes(error):
         if isinstance(cause, ssl.SSLError):
-            is_ours = cause.reason in _CERTIFICATE_ALERTS
+            is_ours = getattr(cause, "reason", "") in _CERTIFICATE_ALERTS
             return tls_failure().but(reached=Reached.NOT_SENT if is_ours else reached)
     return Failure(
         Reason.UPSTREAM_UNAVAILABLE, "The connection to the upstream was lost.", reached=reached

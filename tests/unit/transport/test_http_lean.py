@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import pytest
+import uvloop
 from certificates import Authority
 from raw_http import Answer, RawServer, ok
 
@@ -107,6 +109,43 @@ async def test_a_tls_session_is_resumed(
     assert resumed == [False, True, True]
 
 
+async def cut_tls(authority: Authority, *, is_clean: bool) -> bytes | Reason:
+    """Returns what becomes of a body that ends with its connection, with or without the close
+    notify of TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue())
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nabc")
+        await writer.drain()
+        if is_clean:
+            writer.close()
+        else:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    origin = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    transport = make(origin, tls=TlsSettings(ca=str(authority.certificate)))
+    try:
+        return (await send(transport)).body
+    except Failure as failure:
+        return failure.reason
+    finally:
+        await transport.close()
+        server.close()
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_cut_connection_is_no_end_of_a_body_in_tls(
+    tmp_path: Path, run: Callable[[Coroutine[object, object, object]], object]
+) -> None:
+    """Whoever can cut a connection could else shorten an answer."""
+    authority = Authority(tmp_path)
+    assert run(cut_tls(authority, is_clean=True)) == b"abc"
+    assert run(cut_tls(authority, is_clean=False)) is Reason.UPSTREAM_TRUNCATED
+
+
 async def test_closing_ends_what_is_under_way_and_leaves_no_connection() -> None:
     async with RawServer(Answer(then="hang")) as server:
         transport = make(server.origin)
@@ -118,6 +157,26 @@ async def test_closing_ends_what_is_under_way_and_leaves_no_connection() -> None
         assert caught.value.reason is Reason.UPSTREAM_UNAVAILABLE
         assert caught.value.reached is Reached.MAYBE
         assert not transport._wires
+
+
+async def test_a_connection_that_is_lost_at_once_was_not_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may go between the connect and the first byte; closing does not wait for it."""
+    transport = make("http://127.0.0.1:9")
+
+    async def dial(factory: Callable[[], Wire]) -> Wire:
+        wire = factory()
+        wire.connection_made(asyncio.Transport())
+        wire.connection_lost(ConnectionResetError())
+        return wire
+
+    monkeypatch.setattr(transport._dialer, "dial", dial)
+    with pytest.raises(Failure) as caught:
+        await send(transport)
+    assert caught.value.reason is Reason.UPSTREAM_UNAVAILABLE
+    assert caught.value.reached is Reached.NOT_SENT
+    await transport.close()
 
 
 async def test_an_upload_that_nobody_reads_ends_with_its_caller() -> None:

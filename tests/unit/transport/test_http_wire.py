@@ -104,6 +104,7 @@ async def test_two_readers_must_agree(monkeypatch: pytest.MonkeyPatch) -> None:
         (GOOD[:-1], None, Reason.UPSTREAM_TRUNCATED),
         (GOOD[:-1], ConnectionResetError(), Reason.UPSTREAM_TRUNCATED),
         (b"HTTP/1.1 200 OK\r\n\r\nabc", ConnectionResetError(), Reason.UPSTREAM_TRUNCATED),
+        (b"HTTP/1.1 200 OK\r\n\r\nabc", None, Reason.UPSTREAM_TRUNCATED),
     ],
 )
 async def test_a_lost_connection_is_a_failure_that_says_what_was_reached(
