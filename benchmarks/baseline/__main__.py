@@ -35,7 +35,8 @@ async def _serve(asked: argparse.Namespace) -> None:
         gateway_service_pb2_grpc.add_GatewayServiceServicer_to_server(
             Gateway(session, urls), server
         )
-        feed_service_pb2_grpc.add_FeedServiceServicer_to_server(Feeds(), server)
+        feeds = await _feeds(asked.nats)
+        feed_service_pb2_grpc.add_FeedServiceServicer_to_server(feeds, server)
         if asked.tls_cert:
             pair = [(_read(asked.tls_key), _read(asked.tls_cert))]
             port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials(pair))
@@ -49,6 +50,16 @@ async def _serve(asked: argparse.Namespace) -> None:
         _tell(asked.ports_file, f"127.0.0.1:{port}")
         await stopped.wait()
         await server.stop(1.0)
+
+
+async def _feeds(url: str) -> Feeds:
+    if not url:
+        return Feeds()
+    import nats
+
+    from benchmarks.baseline.nats import NatsFeeds
+
+    return await NatsFeeds.made((await nats.connect(url)).jetstream())
 
 
 def _read(path: Path) -> bytes:
@@ -65,6 +76,7 @@ def main() -> None:
     parser.add_argument("--upstream", required=True, help="base URL of the upstream")
     parser.add_argument("--routes", default="{}", help="JSON: operation to path")
     parser.add_argument("--ports-file", type=Path, required=True)
+    parser.add_argument("--nats", default="", help="serve feeds from this broker")
     parser.add_argument("--upstream-ca", type=Path)
     parser.add_argument("--tls-cert", type=Path)
     parser.add_argument("--tls-key", type=Path)

@@ -21,6 +21,8 @@ class Tally:
     errors: int = 0
     latencies: list[float] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+    offered: float = 0.0
+    """Calls per second that an open loop offers; 0 for a closed one."""
     late: float = 0.0
     """How late an open loop sent what it had planned, at worst, in seconds."""
 

@@ -149,6 +149,7 @@ class OpenLoop(_Unary):
     def __init__(self, connections: Sequence[Connection], request: Request, *, rate: float) -> None:
         super().__init__(connections, request)
         self._interval = 1.0 / rate
+        self._tally.offered = rate
         self._planned = 0.0
 
     async def start(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks.service import boot, calls, feeds, payloads, policies, rates, workers
+from benchmarks.service import boot, broker, calls, feeds, payloads, policies, rates, workers
 from benchmarks.service.plan import Scenario
 
 __all__ = ["ALL", "QUICK"]
@@ -19,6 +19,7 @@ ALL: Mapping[str, Scenario] = {
     "boot": boot.boot,
     "workers": workers.workers,
     "slow_branch": calls.slow_branch,
+    "nats": broker.nats,
     "payload": payloads.payload,
     "tls": payloads.tls,
     "rates": rates.rates,
