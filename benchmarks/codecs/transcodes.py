@@ -62,10 +62,10 @@ def assert_equal_transcodes(message: Any, transcoder: Any) -> None:
 def sides_of(direction: str, name: str) -> Sides:
     """Return what is timed in turn for one direction of one shape, by side. Empty for none."""
     message = message_of(name)
-    if direction == "msgpack_to_protobuf":
-        return _from_msgpack(message, name)
     transcoder = transcoder_for(type(message))
     assert_equal_transcodes(message, transcoder)
+    if direction == "msgpack_to_protobuf":
+        return _from_msgpack(message, transcoder, name)
     make = {
         "json_to_protobuf": _from_json,
         "protobuf_to_json": _to_json,
@@ -112,15 +112,18 @@ def _hot_path(message: Any, transcoder: Any) -> Sides:
     return {INTERLACE: ours, ORACLE: oracle}
 
 
-def _from_msgpack(message: Any, name: str) -> Sides:
+def _from_msgpack(message: Any, transcoder: Any, name: str) -> Sides:
     if name not in SHAPES or name == "binary_blob":
         return {}  # Their plain data is no JSON, which is all that ParseDict takes.
     import msgpack  # type: ignore[import-untyped] # it ships no types
     import msgspec
 
     made, raw = type(message), ormsgpack.packb(shape(name).data)
-    decode = msgspec.msgpack.Decoder().decode
+    decode, ours = msgspec.msgpack.Decoder().decode, transcoder.from_data
+    if ours(ormsgpack.unpackb(raw)) != message:
+        raise UnequalContentError(f"{name}: another message from MessagePack")
     return {
+        INTERLACE: lambda: ours(ormsgpack.unpackb(raw)),
         "ormsgpack": lambda: made(**ormsgpack.unpackb(raw)),
         "msgpack": lambda: made(**msgpack.unpackb(raw)),
         "msgspec-msgpack": lambda: made(**decode(raw)),
