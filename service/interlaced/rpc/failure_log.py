@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from interlaced.core.failure import Failure, Reason
-from interlaced.core.model import Call, Handler, Reply
 from interlaced.telemetry.log import log
 
-__all__ = ["bug", "log_failure", "logged"]
+__all__ = ["bug", "log_failure"]
 
 _LEVELS: Mapping[Reason, str] = {
     # The operator's turn: no caller can mend it, and nobody else will tell.
@@ -29,24 +28,6 @@ def log_failure(event: str, failure: Failure, **fields: object) -> None:
     said = "" if cause is None else f"{type(cause).__name__}: {cause}"
     level = _LEVELS.get(failure.reason, "info")
     getattr(log, level)(event, cause=said, **_facts(failure), **fields)
-
-
-def logged(perform: Handler[Call, Reply]) -> Handler[Call, Reply]:
-    """Returns `perform`, which logs why a branch or a call of a session failed: the RPC around it
-    may well succeed. Whatever is no Failure is a bug and becomes INTERNAL_ERROR."""
-
-    async def run(call: Call) -> Reply:
-        try:
-            return await perform(call)
-        except Failure as failure:
-            log_failure("call.failed", failure)
-            raise
-        except Exception as error:  # nothing foreign may leave the process
-            told = bug(error).but(operation=f"{call.connector}.{call.operation}")
-            log_failure("call.failed", told)
-            raise told from error
-
-    return run
 
 
 def bug(error: BaseException) -> Failure:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from interlaced.core.failure import Failure, Reached
-from interlaced.core.model import Call, Handler, Reply
+from interlaced.core.model import Call, Reply
 from interlaced.rpc.scope import check_size
 
-__all__ = ["check_reply", "fitting"]
+__all__ = ["check_fit", "check_reply"]
 
 _AROUND = 4096
 """Room for what stands around a payload in an outcome: names, effort, ledger."""
@@ -23,14 +23,10 @@ def check_reply(size: int, limit: int, call: Call) -> None:
         ) from None
 
 
-def fitting(perform: Handler[Call, Reply], limit: int) -> Handler[Call, Reply]:
-    """Returns `perform` with TOO_LARGE for replies that no message of `limit` bytes could carry,
-    so that a branch counts as what its outcome says."""
-
-    async def run(call: Call) -> Reply:
-        reply = await perform(call)
-        payload = reply.payload
-        check_reply(len(payload.data) + len(payload.media_type) + _AROUND, limit, call)
-        return reply
-
-    return run
+def check_fit(reply: Reply, limit: float, call: Call) -> None:
+    """Raises TOO_LARGE for a reply that no message of `limit` bytes could carry, so that a branch
+    counts as what its outcome says."""
+    payload = reply.payload
+    size = len(payload.data) + len(payload.media_type) + _AROUND
+    if size > limit:
+        check_reply(size, int(limit), call)

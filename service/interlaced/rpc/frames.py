@@ -13,6 +13,7 @@ from interlace.v1 import event_pb2
 from interlace.v1 import feed_service_pb2 as pb
 from interlaced.core.frame import Frame, FrameKind
 from interlaced.core.model import Event, Gap, GapWhy
+from interlaced.rpc.wire import varint
 
 __all__ = ["GAP_REASONS", "duration", "encode_event", "event_message", "frame_bytes"]
 
@@ -40,7 +41,7 @@ _LAST_SECOND = 253_402_300_799  # 9999-12-31
 def encode_event(event: Event) -> bytes:
     """Returns the event as a ready field of EventBatch: tag, length, and its bytes."""
     data = event_message(event).SerializeToString()
-    return b"".join((_EVENTS, _varint(len(data)), data))
+    return b"".join((_EVENTS, varint(len(data)), data))
 
 
 def event_message(event: Event) -> event_pb2.Event:
@@ -106,7 +107,7 @@ def frame_bytes(frame: Frame) -> bytes:
 
 def _head(frame: Frame) -> tuple[bytes, ...]:
     if frame.kind is FrameKind.BATCH:
-        return _BATCH, _varint(len(frame.body)), frame.body
+        return _BATCH, varint(len(frame.body)), frame.body
     if frame.kind is FrameKind.CHECKPOINT:
         return (_CHECKPOINT,)
     if frame.kind is FrameKind.GOING_AWAY:
@@ -125,19 +126,8 @@ def _gap_message(gap: Gap | None) -> pb.Gap:
 
 def _tail(frame: Frame) -> tuple[bytes, ...]:
     cursor = (_CURSOR, *_field(frame.cursor.encode())) if frame.cursor else ()
-    return (*cursor, _DROPPED, _varint(frame.dropped)) if frame.dropped else cursor
+    return (*cursor, _DROPPED, varint(frame.dropped)) if frame.dropped else cursor
 
 
 def _field(data: bytes) -> tuple[bytes, bytes]:
-    return _varint(len(data)), data
-
-
-def _varint(value: int) -> bytes:
-    if value < 0x80:
-        return bytes((value,))
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return varint(len(data)), data

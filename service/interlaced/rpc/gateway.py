@@ -15,22 +15,20 @@ from interlaced.core.fanout import Decision, Extract, FanOut, Outcome
 from interlaced.core.model import Call
 from interlaced.core.ports import Clock
 from interlaced.rpc.extract import extract as extract_json
-from interlaced.rpc.failure_log import logged
-from interlaced.rpc.fitting import check_reply, fitting
+from interlaced.rpc.fitting import check_reply
 from interlaced.rpc.guard import Guard, Scope, StatusFailure
 from interlaced.rpc.mapping import (
     Fields,
     effort_message,
     ledger_message,
-    outcome_message,
-    payload_message,
     read_branches,
     read_call,
     read_policy,
     read_seconds,
 )
+from interlaced.rpc.perform import performing, performing_within
 from interlaced.rpc.session import Sessions
-from interlaced.rpc.trace import traced
+from interlaced.rpc.wire import call_response, fan_out_outcome, fan_out_response
 
 __all__ = ["Gateway"]
 
@@ -49,8 +47,8 @@ class Gateway:
         self._clock = clock
         self._extract = extract
         self._limit = guard.settings.max_message
-        self._perform = traced(dispatch.call)
-        self._perform_branch = logged(traced(fitting(dispatch.call, self._limit)))
+        self._perform = performing(dispatch.call)
+        self._perform_branch = performing_within(dispatch.call, limit=self._limit)
         self.sessions = Sessions(guard, dispatch, clock)
 
     def service(self) -> grpc.GenericRpcHandler:
@@ -79,11 +77,7 @@ class Gateway:
             reply = await self._perform(call)
         finally:
             self._trail(call, scope)
-        effort = effort_message(
-            call.effort, ended=self._clock.now(), has_reply=True, with_ledger=False
-        )
-        response = pb.CallResponse(payload=payload_message(reply.payload), effort=effort)
-        encoded: bytes = response.SerializeToString()
+        encoded = call_response(reply.payload, call.effort, self._clock.now())
         check_reply(len(encoded), self._limit, call)
         return encoded
 
@@ -98,8 +92,7 @@ class Gateway:
         async with self._begin(request, scope) as fan_out:
             outcomes = await fan_out.finish()
         _check_met(fan_out)
-        response = pb.FanOutResponse(outcomes=map(outcome_message, outcomes))
-        return response.SerializeToString()
+        return fan_out_response(outcomes)
 
     async def stream_fan_out(
         self, request: pb.StreamFanOutRequest, scope: Scope[pb.StreamFanOutRequest]
@@ -107,8 +100,7 @@ class Gateway:
         """Yields outcomes as they land, then the ledger, then the status."""
         async with self._begin(request, scope) as fan_out:
             while (outcome := await fan_out.next()) is not None:
-                frame = pb.StreamFanOutResponse(outcome=outcome_message(outcome))
-                await scope.write(frame.SerializeToString())
+                await scope.write(fan_out_outcome(outcome))
         ledger = ledger_message(fan_out.outcomes, fan_out.decision or Decision.NOT_MET)
         await scope.write(pb.StreamFanOutResponse(ledger=ledger).SerializeToString())
         _check_met(fan_out)

@@ -6,8 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from google.protobuf.message import Message
-
 from interlace.v1 import gateway_service_pb2 as pb
 from interlaced.core.dispatch import Dispatch
 from interlaced.core.failure import Failure, FieldViolation, Reason
@@ -15,15 +13,15 @@ from interlaced.core.fanout import Outcome
 from interlaced.core.model import Call, Effort, Reply
 from interlaced.core.ports import Clock
 from interlaced.core.tasks import end_tasks
-from interlaced.rpc.failure_log import bug, logged
+from interlaced.rpc.failure_log import bug
 from interlaced.rpc.fitting import check_reply
 from interlaced.rpc.guard import Guard, Scope
-from interlaced.rpc.mapping import outcome_message, read_call
-from interlaced.rpc.trace import traced
+from interlaced.rpc.mapping import read_call
+from interlaced.rpc.perform import performing_within
+from interlaced.rpc.wire import joined, reply
 
-__all__ = ["Session", "Sessions", "joined"]
+__all__ = ["Session", "Sessions"]
 
-_REPLIES_TAG = b"\x12"
 _ENVELOPE = 16
 _MOST_WAITING = 4
 """With replies for so many full messages waiting to be read, nothing further is begun."""
@@ -72,7 +70,7 @@ class Session:
         self._scope = scope
         self._settings = guard.settings
         self._is_refusing: Callable[[], bool] = lambda: guard.is_draining
-        self._perform = logged(traced(dispatch.call))
+        self._perform = performing_within(dispatch.call)
         self._clock = clock
         self._calls: dict[int, asyncio.Task[Reply]] = {}
         self._ready: deque[tuple[int | None, bytes]] = deque()
@@ -80,9 +78,10 @@ class Session:
         self._in_flight = 0
         self._waiting_bytes = 0
         self._is_closing = False
+        self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._room = asyncio.Event()
-        self._drained: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._drained: asyncio.Future[None] = self._loop.create_future()
 
     def drain(self) -> None:
         """Ends the session once what is in flight is written."""
@@ -148,7 +147,7 @@ class Session:
         except Failure as failure:
             self._refuse(item.id, failure, now)
             return
-        task = asyncio.ensure_future(self._perform(call))
+        task = self._loop.create_task(self._perform(call))
         self._calls[item.id] = task
         self._unwritten.add(item.id)
         task.add_done_callback(lambda done: self._land(item.id, call, done))
@@ -175,11 +174,11 @@ class Session:
         """Settles a call here, not in its body: one that is cancelled early never enters that."""
         del self._calls[number]
         ended = self._clock.now()
-        data = _reply(number, Outcome("", _result_of(task, call), call.effort, ended))
+        data = reply(number, Outcome("", _result_of(task, call), call.effort, ended))
         try:
             check_reply(len(data), self._settings.max_message - _ENVELOPE, call)
         except Failure as failure:
-            data = _reply(number, Outcome("", failure, call.effort, ended))
+            data = reply(number, Outcome("", failure, call.effort, ended))
         self._tell(number, data)
 
     def _tell(self, number: int | None, data: bytes) -> None:
@@ -189,7 +188,7 @@ class Session:
 
     def _refuse(self, number: int, failure: Failure, now: float) -> None:
         """Answers an item that never became a call; an id in flight stays in flight."""
-        data = _reply(number, Outcome("", failure, Effort(now), now))
+        data = reply(number, Outcome("", failure, Effort(now), now))
         self._tell(None, data)
 
     async def _write(self) -> None:
@@ -219,28 +218,6 @@ class Session:
             room -= size
             batch.append(self._ready.popleft())
         return batch
-
-
-def joined(replies: list[bytes]) -> bytes:
-    """Writes a SessionResponse out of encoded replies: a repeated field is a concatenation."""
-    parts: list[bytes] = []
-    for reply in replies:
-        parts += (_REPLIES_TAG, _varint(len(reply)), reply)
-    return b"".join(parts)
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _reply(number: int, outcome: Outcome) -> bytes:
-    reply: Message = pb.SessionReply(id=number, outcome=outcome_message(outcome))
-    return reply.SerializeToString()
 
 
 def _result_of(task: asyncio.Task[Reply], call: Call) -> Reply | Failure:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from interlaced.core.model import Call, Handler, Reply
+from interlaced.core.model import Call
 from interlaced.telemetry.log import bind
 
-__all__ = ["traced", "tracing"]
+__all__ = ["trace", "tracing"]
 
 _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)"
@@ -24,13 +24,8 @@ def tracing(metadata: Mapping[str, str]) -> dict[str, str]:
     return {"trace_id": match[1], "span_id": match[2], "trace_flags": match[3]}
 
 
-def traced(perform: Handler[Call, Reply]) -> Handler[Call, Reply]:
-    """Returns `perform`, which logs under the call's own trace where it has one. Each call of a
-    session and each branch is a task, so that none sees another's."""
-
-    async def run(call: Call) -> Reply:
-        if call.metadata:
-            bind(**tracing(call.metadata))
-        return await perform(call)
-
-    return run
+def trace(call: Call) -> None:
+    """Logs under the call's own trace from here on, where it has one. Each call of a session and
+    each branch is a task, so that none sees another's."""
+    if call.metadata:
+        bind(**tracing(call.metadata))

@@ -4,8 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from interlaced.core.failure import Failure, Reason
-from interlaced.core.model import Call, Effort, Reply
-from interlaced.rpc.failure_log import bug, log_failure, logged
+from interlaced.rpc.failure_log import bug, log_failure
 
 
 @pytest.mark.parametrize(
@@ -42,24 +41,3 @@ def test_a_bug_comes_with_its_stack() -> None:
         log_failure("rpc.failed", bug(error), method="s/Call")
     ((event, level, cause),) = [(r["event"], r["log_level"], r["exc_info"]) for r in records]
     assert (event, level, cause) == ("rpc.bug", "error", error)
-
-
-async def test_a_branch_or_a_call_of_a_session_tells_why_it_failed() -> None:
-    async def perform(call: Call) -> Reply:
-        if call.operation == "Bug":
-            raise ValueError("secret")
-        raise Failure(Reason.UPSTREAM_FAILED, "broken").but(operation="shop.Get")
-
-    def call(operation: str) -> Call:
-        return Call(deadline=1.0, effort=Effort(0.0), connector="shop", operation=operation)
-
-    with capture_logs() as records:
-        with pytest.raises(Failure, match="broken"):
-            await logged(perform)(call("Get"))
-        with pytest.raises(Failure, match="an internal error; the log has the details"):
-            await logged(perform)(call("Bug"))
-    told = [(each["event"], each["reason"], each["operation"]) for each in records]
-    assert told == [
-        ("call.failed", "UPSTREAM_FAILED", "Get"),
-        ("rpc.bug", "INTERNAL_ERROR", "Bug"),
-    ]

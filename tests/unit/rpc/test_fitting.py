@@ -4,7 +4,7 @@ import pytest
 
 from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.model import Call, Effort, Payload, Reply
-from interlaced.rpc.fitting import check_reply, fitting
+from interlaced.rpc.fitting import check_fit, check_reply
 
 
 def a_call() -> Call:
@@ -21,14 +21,7 @@ def test_a_reply_that_is_too_large_was_given_all_the_same() -> None:
     assert failure.context == {"size": "11", "limit": "10", "attempts": "2"}
 
 
-async def test_there_is_room_for_what_stands_around_a_payload() -> None:
-    async def perform(call: Call) -> Reply:
-        return Reply(Payload("text/plain", bytes(int(call.idempotency_key))))
-
-    handler = fitting(perform, 10_000)
-    call = a_call()
-    call.idempotency_key = "5000"
-    assert len((await handler(call)).payload.data) == 5000
-    call.idempotency_key = "9000"
+def test_there_is_room_for_what_stands_around_a_payload() -> None:
+    check_fit(Reply(Payload("text/plain", bytes(5000))), 10_000, a_call())
     with pytest.raises(Failure, match="the limit is 10000 bytes"):
-        await handler(call)
+        check_fit(Reply(Payload("text/plain", bytes(9000))), 10_000, a_call())

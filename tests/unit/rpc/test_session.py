@@ -12,7 +12,8 @@ from interlace.v1 import gateway_service_pb2 as pb
 from interlaced.core.clock import LoopClock
 from interlaced.core.dispatch import Dispatch
 from interlaced.core.model import Call, Payload, Reply
-from interlaced.rpc.session import Sessions, joined
+from interlaced.rpc.session import Sessions
+from interlaced.rpc.wire import joined
 
 
 async def answer(call: Call) -> Reply:

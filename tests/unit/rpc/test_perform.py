@@ -1,0 +1,68 @@
+"""Calls on their way into the core: traced, logged, and no larger than a message."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from interlaced.core.failure import Failure, Reason
+from interlaced.core.model import Call, Effort, Payload, Reply
+from interlaced.rpc.perform import performing, performing_within
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+async def test_each_call_has_its_own() -> None:
+    seen: list[str] = []
+
+    async def perform(_call: Call) -> Reply:
+        await asyncio.sleep(0)
+        seen.append(structlog.contextvars.get_contextvars().get("trace_id", ""))
+        return Reply(Payload("text/plain", b""))
+
+    def call(metadata: dict[str, str]) -> Call:
+        effort = Effort(0.0)
+        return Call(deadline=1.0, effort=effort, connector="c", operation="o", metadata=metadata)
+
+    handler = performing(perform)
+    one, other = f"00-{TRACE}-{SPAN}-01", f"00-{TRACE[::-1]}-{SPAN}-01"
+    await asyncio.gather(*(handler(call({"traceparent": each})) for each in (one, other)))
+    await asyncio.gather(handler(call({})))
+    assert seen == [TRACE, TRACE[::-1], ""]
+
+
+async def test_a_branch_or_a_call_of_a_session_tells_why_it_failed() -> None:
+    async def perform(call: Call) -> Reply:
+        if call.operation == "Bug":
+            raise ValueError("secret")
+        raise Failure(Reason.UPSTREAM_FAILED, "broken").but(operation="shop.Get")
+
+    def call(operation: str) -> Call:
+        return Call(deadline=1.0, effort=Effort(0.0), connector="shop", operation=operation)
+
+    with capture_logs() as records:
+        with pytest.raises(Failure, match="broken"):
+            await performing_within(perform)(call("Get"))
+        with pytest.raises(Failure, match="an internal error; the log has the details"):
+            await performing_within(perform)(call("Bug"))
+    told = [(each["event"], each["reason"], each["operation"]) for each in records]
+    assert told == [
+        ("call.failed", "UPSTREAM_FAILED", "Get"),
+        ("rpc.bug", "INTERNAL_ERROR", "Bug"),
+    ]
+
+
+async def test_a_branch_whose_reply_fits_no_message_is_too_large() -> None:
+    async def perform(call: Call) -> Reply:
+        return Reply(Payload("text/plain", bytes(int(call.operation))))
+
+    def call(size: int) -> Call:
+        return Call(deadline=1.0, effort=Effort(0.0), connector="shop", operation=str(size))
+
+    handler = performing_within(perform, limit=10_000)
+    assert len((await handler(call(5000))).payload.data) == 5000
+    with pytest.raises(Failure, match="the limit is 10000 bytes"):
+        await handler(call(9000))
