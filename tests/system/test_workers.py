@@ -200,9 +200,11 @@ async def test_p33_a_second_server_on_the_port_fails_loudly(
         assert await greet(service, 2) == {"hello"}
 
 
+@pytest.mark.parametrize("is_everybody_told", [False, True])
 async def test_a_group_ends_in_order_and_leaves_nothing(
-    folder: Path, tmp_path: Path, temporary: Path
+    is_everybody_told: bool, folder: Path, tmp_path: Path, temporary: Path
 ) -> None:
+    """Some that end services signal every process of them, and the supervisor asks as well."""
     async with (
         group(folder, tmp_path, temporary) as service,
         contextlib.AsyncExitStack() as stack,
@@ -214,6 +216,8 @@ async def test_a_group_ends_in_order_and_leaves_nothing(
         async with asyncio.timeout(HANG):
             while await metric(service, "interlace_rpc_active") < len(calls):
                 await asyncio.sleep(0.02)
+        for number in workers if is_everybody_told else ():
+            os.kill(number, signal.SIGTERM)
         service.send(signal.SIGTERM)
         assert [(await call).json() for call in calls] == [{"ok": True}] * len(calls)
         assert await service.wait() == 0

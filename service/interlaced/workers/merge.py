@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from interlaced.telemetry import names
-from interlaced.telemetry.names import Instrument, Merge
+from interlaced.telemetry.names import Instrument, Merge, Metric
 
-__all__ = ["GroupMetrics", "merge"]
+__all__ = ["GroupMetrics"]
 
 _LEAST = "least"
 
@@ -56,7 +56,7 @@ class _Family:
 _Page = dict[str, _Family]
 
 
-def merge(pages: Iterable[tuple[str, str]], lost: _Page | None = None) -> _Page:
+def _merge(pages: Iterable[tuple[str, str]], lost: _Page | None = None) -> _Page:
     """Merges pairs of a worker's name and its text; `lost` holds what the dead have left."""
     merged: _Page = {}
     for name, family in (lost or {}).items():
@@ -114,20 +114,19 @@ def _spell(value: float) -> str:
     return {math.inf: "+Inf", -math.inf: "-Inf"}.get(value) or repr(value)
 
 
+def _place(metric: Metric) -> tuple[str, str, tuple[str, ...]]:
+    return metric.prometheus, metric.help, metric.labels
+
+
 class GroupMetrics:
     """The metrics of a group: what the supervisor counts itself, and what the workers tell."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        made: dict[str, Counter | Gauge] = {}
-        for metric in names.OF_GROUP:
-            kind = Counter if metric.instrument == Instrument.COUNTER else Gauge
-            made[metric.name] = kind(
-                metric.prometheus, metric.help, metric.labels, registry=self._registry
-            )
-        self._reloads = made[names.RELOADS.name]
-        self._restarts = made[names.WORKER_RESTARTS.name]
-        self._serving = made[names.WORKERS_SERVING.name]
+        registry = self._registry
+        self._reloads = Counter(*_place(names.RELOADS), registry=registry)
+        self._restarts = Counter(*_place(names.WORKER_RESTARTS), registry=registry)
+        self._serving = Gauge(*_place(names.WORKERS_SERVING), registry=registry)
         self._seen: dict[str, str] = {}
         self._lost: _Page = {}
 
@@ -146,13 +145,12 @@ class GroupMetrics:
     def lose(self, worker: str) -> None:
         """Keeps the counters of a worker that has died, and forgets its gauges."""
         text = self._seen.pop(worker, "")
-        left = merge([(worker, text)], self._lost)
+        left = _merge([(worker, text)], self._lost)
         self._lost = {name: family for name, family in left.items() if _RULES[name][1]}
 
     def render(self, serving: int) -> bytes:
         """Returns everything in the Prometheus text format; `serving` workers serve now."""
-        if isinstance(self._serving, Gauge):
-            self._serving.set(serving)
+        self._serving.set(serving)
         own = generate_latest(self._registry)
-        merged = _render(merge(sorted(self._seen.items()), self._lost))
+        merged = _render(_merge(sorted(self._seen.items()), self._lost))
         return merged.encode() + b"\n" + own if merged else own

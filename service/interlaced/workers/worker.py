@@ -9,9 +9,8 @@ import sys
 
 import uvloop
 
-from interlaced.app import Addresses, App
+from interlaced.app import App
 from interlaced.manifest.problem import ManifestError, render
-from interlaced.process import run_until_stopped
 from interlaced.rpc.server import BindError
 from interlaced.settings import Settings, SettingsError
 from interlaced.telemetry.log import bind, configure, log
@@ -67,20 +66,38 @@ def _start(settings: Settings, answers: int) -> Report | None:
 
 
 async def _serve(settings: Settings, answers: int) -> None:
-    loop = asyncio.get_running_loop()
     app = App(settings, environment=os.environ)
-
-    def greet(_: Addresses) -> None:
+    await app.start()
+    try:
+        stopped = _watch()
         _tell(answers, Report(is_serving=True))
-        loop.add_reader(_STDIN, leave)
+        await stopped.wait()
+    finally:
+        await app.stop()
+
+
+def _watch() -> asyncio.Event:
+    """Returns what is set once the worker is to drain.
+
+    Asking twice changes nothing: whoever ends a service may signal every process of it, and the
+    supervisor asks as well. It alone cuts a drain short, and it alone reloads, all or none.
+    """
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
 
     def leave() -> None:
-        # A drain that is under way is cut short by this: whoever killed the supervisor is waiting.
         loop.remove_reader(_STDIN)
         log.warning("worker.orphaned")
-        os.kill(os.getpid(), signal.SIGTERM)
+        stopped.set()
 
-    await run_until_stopped(app, None, greet=greet)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    loop.add_signal_handler(signal.SIGHUP, _ignore)
+    loop.add_reader(_STDIN, leave)
+    return stopped
+
+
+def _ignore() -> None:
+    """Does nothing, unlike the signal's default."""
 
 
 def _tell(answers: int, report: Report) -> None:

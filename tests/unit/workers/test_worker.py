@@ -14,9 +14,12 @@ from interlaced.settings import Ingress, Settings
 from interlaced.workers.orders import Order, Report
 
 COMMAND = [sys.executable, "-m", "interlaced.workers"]
-DESK = (
-    "interlace: 1\nconnector: desk\nupstream: {memory: desk}\noperations: {Hello: {echo: true}}\n"
-)
+DESK = """\
+interlace: 1
+connector: desk
+upstream: {rest: "http://127.0.0.1:1"}
+operations: {Hello: {get: /hello}}
+"""
 LIMIT = 30
 
 
