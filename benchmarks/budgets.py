@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from benchmarks.codecs.converting import CONVERTING, PLAIN
 from benchmarks.harness.results import Case, VariantValue
 
 __all__ = ["AT_LEAST", "AT_MOST", "BUDGETS", "Budget", "Sense"]
@@ -55,17 +56,13 @@ class Budget:
         return figure <= self.aim if self.sense == AT_MOST else figure >= self.aim
 
 
-_PLAIN = ("record", "nested", "list")
-_CONVERTING = ("longs", "bytes", "times", "wrappers", "long_maps")
-
-
 def _transcode(direction: str, fields: str, reach: float, *, aim: float) -> Budget:
     """A budget of the transcoder, which counts how many times as fast as json_format it is."""
-    shapes = _PLAIN if fields == "plain" else _CONVERTING
-    way = direction.replace("_", " ").replace("json", "JSON")
+    shapes = PLAIN if fields == "plain" else CONVERTING
+    way = direction.replace("_", " ").replace("json", "JSON").replace("protobuf to", "Protobuf to")
     return Budget(
         name=f"{direction}_{fields}",
-        what=f"{way}, {fields} fields, times as fast as json_format",
+        what=f"{way}, {fields} fields, times json_format",
         budget=reach,
         aim=aim,
         sense=AT_LEAST,
@@ -100,7 +97,7 @@ BUDGETS = (
     ),
     Budget(
         name="subscribe_100",
-        what="Subscribe at saturation, 100 subscribers, events per CPU second, times",
+        what="Subscribe at saturation, 100 subscribers, times the events",
         budget=10.0,
         aim=25.0,
         sense=AT_LEAST,

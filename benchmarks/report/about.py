@@ -13,7 +13,7 @@ __all__ = ["limits", "machine", "method", "reproduce"]
 
 METHOD = """\
 Each scenario runs against Interlace and against the hand-written baseline in turn, window by
-window, A B A B, in one run; the first windows of both warm up and are not counted.
+window, A B B A, in one run; the first windows of both warm up and are not counted.
 
 The figure that is compared is CPU time of the serving process per call, read from the kernel
 before and after each window. The ratio is the median of the windows' ratios.

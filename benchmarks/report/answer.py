@@ -45,7 +45,7 @@ def _costs(known: dict[str, Interval]) -> Iterable[str]:
 def _feeds(known: dict[str, Interval]) -> Iterable[str]:
     if "subscribe_100" in known:
         times = strong(f"{number(known['subscribe_100'].mid)} times")
-        yield f"At saturation 100 subscribers of one feed get {times} the baseline's events."
+        yield f"A second of CPU brings 100 subscribers of one feed {times} the baseline's events."
 
 
 def _transcoding(known: dict[str, Interval]) -> Iterable[str]:

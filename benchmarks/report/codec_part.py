@@ -37,12 +37,13 @@ _KEYS: Mapping[str, str] = {
     "zstd": "zstd, bytes",
     "peak_bytes_per_value": "growth of the peak per value, bytes, a process per case",
     "rss_mb": "resident set at the peak, MB",
-    "values": "values that were kept meanwhile",
     "encode": "per encoded value",
     "decode": "per decoded value",
 }
 
 
+_LEFT_OUT = ("values",)
+"""How often it was done, which the raw data has."""
 WAYS: Mapping[str, str] = {
     "json_to_protobuf": "JSON to protobuf",
     "protobuf_to_json": "Protobuf to JSON",
@@ -183,7 +184,8 @@ def _sizes(results: Results) -> list[str]:
     parts = []
     for scenario, told in _FIGURES:
         cases = results.find(scenario, suite="codecs")
-        keys = dict.fromkeys(key for case in cases for one in case.samples for key in one.values)
+        found = dict.fromkeys(key for case in cases for one in case.samples for key in one.values)
+        keys = [key for key in found if key not in _LEFT_OUT]
         parts += [_grid(f"{told}: {_KEYS.get(key, key)}", cases, key) for key in keys]
     return parts or [NOT_MEASURED]
 
@@ -202,7 +204,7 @@ def _grid(caption: str, cases: Sequence[Case], key: str) -> str:
 def _whole(value: float | None) -> str:
     if value is None:
         return "–"  # noqa: RUF001  # nothing was measured
-    return f"{value:,.0f}" if value >= 100 else number(value)
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else number(value)
 
 
 def _ways(results: Results) -> list[str]:

@@ -79,11 +79,12 @@ def interval_text(interval: Interval | None) -> str:
 def case_table(caption: str, cases: Sequence[Case]) -> Safe:
     """Return a table of cases, one row per side, medians over the windows; errors are summed."""
     if not cases:
-        return NOT_MEASURED
-    found = dict.fromkeys(key for case in cases for one in case.samples for key in one.values)
+        return paragraph(f"{caption}: not measured in this run.", kind="none")
+    every = [item for case in cases for one in case.samples for item in one.values.items()]
+    found = dict.fromkeys(key for key, value in every if value or key == "errors")
     keys = [key for key in COLUMNS if key in found]
     keys += [key for key in found if key not in COLUMNS and key not in _LEFT_OUT]
-    heads = ["case", "side", *_heads(keys), "ratio (95 % interval)"]
+    heads = ["case", "side", "ratio (95 %)", *_heads(keys)]
     rows = [row for case in cases for row in _rows(case, keys)]
     return Safe(table(caption, heads, rows, words=2) + _notes(cases))
 
@@ -101,11 +102,11 @@ def _head(key: str) -> str:
 def _rows(case: Case, keys: Sequence[str]) -> Iterable[list[Cell]]:
     name: Cell = variant_text(case)
     if not case.samples:
-        yield [name, "", *("" for _ in _heads(keys)), interval_text(case.ratio)]
+        yield [name, "", interval_text(case.ratio), *("" for _ in _heads(keys))]
     for index, side in enumerate(sides(case)):
         cells = [cell for key in keys for cell in _cells(case, side, key)]
         ratio = interval_text(case.ratio) if index == 0 else ""
-        yield [name if index == 0 else "", side, *cells, ratio]
+        yield [name if index == 0 else "", side, ratio, *cells]
 
 
 def _cells(case: Case, side: str, key: str) -> list[Cell]:

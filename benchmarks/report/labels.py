@@ -54,7 +54,10 @@ def place(
     placed = []
     for text, x, y in points:
         boxes = list(_candidates(text, x, y))
-        costs = [_cost(box, taken, frame, rank) for rank, box in enumerate(boxes)]
+        others = [Box(ox - 5, oy - 5, 10, 10) for _, ox, oy in points if (ox, oy) != (x, y)]
+        costs = [
+            _cost(box, taken, frame) + _doubt(box, others) + rank for rank, box in enumerate(boxes)
+        ]
         best = min(range(len(boxes)), key=costs.__getitem__)
         taken.append(boxes[best])
         placed.append(Placed(text, boxes[best], leader=best >= _NEAR))
@@ -98,6 +101,12 @@ def _candidates(text: str, x: float, y: float) -> Iterable[Box]:
             yield Box(left, top, width, height)
 
 
-def _cost(box: Box, taken: Sequence[Box], frame: Box, rank: int) -> float:
-    covered = sum(box.overlap(other) for other in taken)
-    return covered * 20 + box.outside(frame) * 20 + rank
+def _cost(box: Box, taken: Sequence[Box], frame: Box) -> float:
+    """How much a label would hide, or how far it would reach out of the frame."""
+    return sum(box.overlap(other) for other in taken) * 20 + box.outside(frame) * 20
+
+
+def _doubt(box: Box, others: Sequence[Box]) -> float:
+    """How much a label seems to belong to a point that is not its own."""
+    near = Box(box.x - 9, box.y - 3, box.width + 18, box.height + 6)
+    return sum(near.overlap(other) for other in others) / 8

