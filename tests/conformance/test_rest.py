@@ -14,3 +14,10 @@ class TestRest(ConnectorSuite):
 
     def rig(self) -> AbstractAsyncContextManager[RestRig]:
         return rest_rig()
+
+
+class TestRestOnAiohttp(ConnectorSuite):
+    """And so it does on its other transport."""
+
+    def rig(self) -> AbstractAsyncContextManager[RestRig]:
+        return rest_rig(transport="aiohttp")

@@ -133,13 +133,13 @@ OPERATIONS: Mapping[str, Any] = {
 
 @asynccontextmanager
 async def rest_rig(
-    wrap: Callable[[Connector], Connector] = lambda connector: connector,
+    wrap: Callable[[Connector], Connector] = lambda connector: connector, **upstream: Any
 ) -> AsyncIterator[RestRig]:
     """A connector behind a fault proxy before a raw server; `wrap` is for saboteurs."""
     key = {"api_key": {"query": "key", "value": SECRET}}
     async with RawServer() as server, FaultProxy("127.0.0.1", server.port) as proxy:
         origin = f"http://127.0.0.1:{proxy.port}/v1"
         async with connect(
-            origin, OPERATIONS, auth=key, headers={"X-Api-Token": SECRET}
+            origin, OPERATIONS, auth=key, headers={"X-Api-Token": SECRET}, **upstream
         ) as connector:
             yield RestRig(wrap(connector), server, proxy)

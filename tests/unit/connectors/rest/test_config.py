@@ -93,6 +93,7 @@ def test_an_operation_that_cannot_work_is_refused_at_load(name: str) -> None:
 
 
 BAD_UPSTREAMS: dict[str, dict[str, Any]] = {
+    "unknown transport": {"transport": "httpx"},
     "no scheme": {"rest": "api.example.com"},
     "another scheme": {"rest": "ftp://a"},
     "no host": {"rest": "http://"},

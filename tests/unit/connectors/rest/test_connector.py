@@ -8,8 +8,11 @@ import pytest
 from raw_http import RawServer, ok
 from rest_rig import connect, make_call
 
+from interlaced.connectors.rest.connector import RestConnector
 from interlaced.core.failure import Failure, Reason
 from interlaced.core.model import Payload
+from interlaced.transport.http_aiohttp import AiohttpTransport
+from interlaced.transport.http_lean import LeanTransport
 
 
 async def test_a_request_arrives_as_one_and_as_written() -> None:
@@ -72,3 +75,19 @@ async def test_closing_stops_what_is_under_way() -> None:
         with pytest.raises(Failure) as caught:
             await task
         assert caught.value.reason is Reason.UPSTREAM_UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("chosen", "kind"),
+    [
+        ({}, LeanTransport),
+        ({"transport": "lean"}, LeanTransport),
+        ({"transport": "aiohttp"}, AiohttpTransport),
+    ],
+)
+async def test_the_transport_is_chosen_by_the_manifest(chosen: dict[str, str], kind: type) -> None:
+    operations = {"Op": {"get": "/a"}}
+    async with RawServer() as server, connect(server.origin, operations, **chosen) as shop:
+        assert isinstance(shop, RestConnector)
+        assert type(shop._transport) is kind
+        assert (await shop.operations["Op"].attempt(make_call("Op"))).status == "200"
