@@ -8,6 +8,7 @@ messages, and every byte is the one that a message would have.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from interlaced.core.failure import Failure
 from interlaced.core.fanout import Outcome
@@ -25,6 +26,7 @@ _FOURTH = b"\x22"
 _FIRST_NUMBER = b"\x08"
 _SECOND_NUMBER = b"\x10"
 _THIRD_NUMBER = b"\x18"
+_SOURCES = {source: _THIRD_NUMBER + bytes((number,)) for source, number in SOURCES.items()}
 _SMALL = tuple(bytes((number,)) for number in range(0x80))
 _NANOS = 1_000_000_000
 
@@ -45,16 +47,16 @@ def varint(value: int) -> bytes:
 
 def call_response(payload: Payload, effort: Effort, ended: float) -> bytes:
     """Returns an encoded CallResponse. Its ledger, if there is one, is in the trailers."""
-    took = _effort(effort, ended, has_reply=True, has_ledger=False)
-    return b"".join((*_payload(_FIRST, payload), _SECOND, varint(len(took)), took))
+    took = _effort(effort, ended, _SOURCES[effort.source])
+    return b"".join((_FIRST, *_payload(payload), _SECOND, varint(len(took)), took))
 
 
 def fan_out_response(outcomes: Iterable[Outcome]) -> bytes:
     """Returns an encoded FanOutResponse."""
     parts: list[bytes] = []
     for outcome in outcomes:
-        own = _outcome(outcome)
-        parts += (_FIRST, varint(sum(map(len, own))), *own)
+        size, own = _outcome(outcome)
+        parts += (_FIRST, varint(size), *own)
     return b"".join(parts)
 
 
@@ -65,9 +67,9 @@ def fan_out_outcome(outcome: Outcome) -> bytes:
 
 def reply(number: int, outcome: Outcome) -> bytes:
     """Returns an encoded SessionReply; `number` is the caller's own."""
-    own = _outcome(outcome)
-    head = (_FIRST_NUMBER, varint(number)) if number else ()
-    return b"".join((*head, _SECOND, varint(sum(map(len, own))), *own))
+    size, own = _outcome(outcome)
+    head = _FIRST_NUMBER + varint(number) if number else b""
+    return b"".join((head, _SECOND, varint(size), *own))
 
 
 def joined(replies: Sequence[bytes]) -> bytes:
@@ -78,41 +80,57 @@ def joined(replies: Sequence[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def _outcome(outcome: Outcome) -> list[bytes]:
-    """Returns the parts of an encoded Outcome."""
-    parts: list[bytes] = []
-    if outcome.branch:
-        name = outcome.branch.encode()
-        parts += (_FIRST, varint(len(name)), name)
-    result = outcome.result
+def _outcome(outcome: Outcome) -> tuple[int, tuple[bytes, ...]]:
+    """Returns the size and the parts of an encoded Outcome."""
+    result, effort, name = outcome.result, outcome.effort, outcome.branch.encode()
     if isinstance(result, Failure):
         status = to_status(result).SerializeToString()
-        parts += (_THIRD, varint(len(status)), status)
-        took = _effort(outcome.effort, outcome.ended, has_reply=False)
+        source, own = b"", (_THIRD, varint(len(status)), status)
+        size = sum(map(len, own))
     else:
-        parts += _payload(_SECOND, result.payload)
-        took = _effort(outcome.effort, outcome.ended, has_reply=True)
-    parts += (_FOURTH, varint(len(took)), took)
-    return parts
+        source, own = _SOURCES[effort.source], (_SECOND, *_payload(result.payload))
+        # The sizes of what a payload is made of, without a walk over its parts.
+        size = 1 + len(own[1]) + len(own[2]) + len(own[3]) + len(own[4]) + len(own[5])
+    took = _effort_with_ledger(effort, outcome.ended, source)
+    length = varint(len(took))
+    size += 1 + len(length) + len(took)
+    if not name:
+        return size, (*own, _FOURTH, length, took)
+    own_length = varint(len(name))
+    size += 1 + len(own_length) + len(name)
+    return size, (_FIRST, own_length, name, *own, _FOURTH, length, took)
 
 
-def _payload(tag: bytes, payload: Payload) -> Sequence[bytes]:
-    media_type, data = payload.media_type.encode(), payload.data
-    kind = (_FIRST, varint(len(media_type)), media_type) if media_type else ()
-    body = (_SECOND, varint(len(data)), data) if data else ()
-    size = sum(map(len, kind)) + sum(map(len, body))
-    return (tag, varint(size), *kind, *body)
+def _payload(payload: Payload) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+    """Returns the length of a payload's field, and its parts."""
+    kind, data = _kind(payload.media_type), payload.data
+    if not data:
+        return varint(len(kind)), kind, b"", b"", b""
+    length = varint(len(data))
+    return varint(len(kind) + 1 + len(length) + len(data)), kind, _SECOND, length, data
 
 
-def _effort(effort: Effort, ended: float, *, has_reply: bool, has_ledger: bool = True) -> bytes:
-    if has_ledger and effort.ledger:
-        message = effort_message(effort, ended=ended, has_reply=has_reply)
-        encoded: bytes = message.SerializeToString()
-        return encoded
+@lru_cache(256)
+def _kind(media_type: str) -> bytes:
+    text = media_type.encode()
+    return b"".join((_FIRST, varint(len(text)), text)) if text else b""
+
+
+def _effort_with_ledger(effort: Effort, ended: float, source: bytes) -> bytes:
+    if not effort.ledger:
+        return _effort(effort, ended, source)
+    message = effort_message(effort, ended=ended, has_reply=bool(source))
+    encoded: bytes = message.SerializeToString()
+    return encoded
+
+
+def _effort(effort: Effort, ended: float, source: bytes) -> bytes:
     nanos = max(0, round((ended - effort.started) * 1e9))
-    seconds, nanos = divmod(nanos, _NANOS) if nanos >= _NANOS else (0, nanos)
-    whole = _FIRST_NUMBER + varint(seconds) if seconds else b""
-    latency = whole + _SECOND_NUMBER + varint(nanos) if nanos else whole
-    attempts = _SECOND_NUMBER + varint(effort.attempts) if effort.attempts else b""
-    source = _THIRD_NUMBER + varint(SOURCES[effort.source]) if has_reply else b""
+    latency = _SECOND_NUMBER + varint(nanos) if nanos else b""
+    if nanos >= _NANOS:
+        seconds, nanos = divmod(nanos, _NANOS)
+        below = _SECOND_NUMBER + varint(nanos) if nanos else b""
+        latency = _FIRST_NUMBER + varint(seconds) + below
+    count = effort.attempts
+    attempts = _SECOND_NUMBER + varint(count) if count else b""
     return b"".join((_FIRST, varint(len(latency)), latency, attempts, source))
