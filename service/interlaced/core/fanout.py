@@ -178,6 +178,16 @@ class FanOut:
 
     def _land(self, place: int, result: Reply | Failure) -> None:
         """Records an outcome and everything that follows from it."""
+        if self._outcomes[place] is None and not self._plan.dependents[place]:
+            self._record(place, result)
+        else:
+            self._land_all(place, result)
+        self._decide()
+        if self._missing <= self._wakes_at:
+            self._news.set()
+
+    def _land_all(self, place: int, result: Reply | Failure) -> None:
+        """Records an outcome, and those of branches that can never begin without it."""
         work: deque[tuple[int, Reply | Failure]] = deque(((place, result),))
         while work:
             place, result = work.popleft()
@@ -189,9 +199,6 @@ class FanOut:
                     failure = self._advance(dependent)
                     if failure is not None:
                         work.append((dependent, failure))
-        self._decide()
-        if self._missing <= self._wakes_at:
-            self._news.set()
 
     def _record(self, place: int, result: Reply | Failure) -> None:
         branch = self._plan.branches[place]
@@ -204,9 +211,7 @@ class FanOut:
         self._outcomes[place] = outcome
         self._landed.append(outcome)
         self._missing -= 1
-        self._count(place, is_ok=outcome.is_ok)
-
-    def _count(self, place: int, *, is_ok: bool) -> None:
+        is_ok = not isinstance(result, Failure)
         if place in self._plan.counted:
             self._succeeded += is_ok
             self._alive -= not is_ok

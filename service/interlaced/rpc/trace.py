@@ -18,7 +18,8 @@ _TRACEPARENT = re.compile(
 def tracing(metadata: Mapping[str, str]) -> dict[str, str]:
     """Reads `traceparent` (W3C Trace Context) into the fields of a log record; nothing if it is
     absent or wrong, as the standard wants it."""
-    match = _TRACEPARENT.match(metadata.get("traceparent", ""))
+    parent = metadata.get("traceparent")
+    match = _TRACEPARENT.match(parent) if parent else None
     if match is None:
         return {}
     return {"trace_id": match[1], "span_id": match[2], "trace_flags": match[3]}
