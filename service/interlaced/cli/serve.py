@@ -42,6 +42,16 @@ LogOption = Annotated[
 ]
 LevelOption = Annotated[str, typer.Option(help="debug, info, warning or error.")]
 
+SecretsOption = Annotated[
+    Path | None, typer.Option(help="Where ${secret:path#key} looks.", envvar="INTERLACE_SECRETS")
+]
+DrainOption = Annotated[
+    float, typer.Option(min=0, max=3600, help="The most seconds that a shutdown takes.")
+]
+WorkersOption = Annotated[
+    int, typer.Option(min=1, max=256, help="How many processes share the port and the limits.")
+]
+
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -92,18 +102,11 @@ def serve(
     cursor_keys: Annotated[
         Path | None, typer.Option(help="Keys of cursors, one a line, the signing one first.")
     ] = None,
-    secrets: Annotated[
-        Path | None,
-        typer.Option(help="Where ${secret:path#key} looks.", envvar="INTERLACE_SECRETS"),
-    ] = None,
+    secrets: SecretsOption = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="No TLS beyond loopback.")] = False,
     reflection: Annotated[bool, typer.Option(help="Serve reflection on the gRPC port.")] = False,
-    drain: Annotated[
-        float, typer.Option(min=0, max=3600, help="The most seconds that a shutdown takes.")
-    ] = 20.0,
-    workers: Annotated[
-        int, typer.Option(min=1, max=256, help="How many processes share the port and the limits.")
-    ] = 1,
+    drain: DrainOption = 20.0,
+    workers: WorkersOption = 1,
     ports_file: PortsFileOption = None,
     log_format: LogOption = "auto",
     log_level: LevelOption = "info",
@@ -137,12 +140,8 @@ def serve(
         from interlaced.process import serve_forever
 
         _run(serve_forever, settings, ports_file)
-        return
-    from interlaced.workers.run import supervise
-    from interlaced.workers.supervisor import Supervisor
-
-    group = Supervisor(settings, workers, log_style=style, log_level=log_level)
-    _run(supervise, group, ports_file)
+    else:
+        _supervise(settings, workers, ports_file, log_style=style, log_level=log_level)
 
 
 def reload(
@@ -269,6 +268,17 @@ def _configure_log(wish: str, level: str) -> str:
         fail(f"--log-level {level}: expected one of {', '.join(_LEVELS)}", Exit.USAGE)
     log.configure(style=style, level=level)
     return style
+
+
+def _supervise(
+    settings: Settings, workers: int, ports_file: Path | None, *, log_style: str, log_level: str
+) -> None:
+    """Serves with several workers."""
+    from interlaced.workers.run import supervise
+    from interlaced.workers.supervisor import Supervisor
+
+    group = Supervisor(settings, workers, log_style=log_style, log_level=log_level)
+    _run(supervise, group, ports_file)
 
 
 def _run(main: Any, *arguments: object) -> None:
