@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
+from random import Random
 from typing import cast
 
 import pytest
 
 from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.model import Effort
+from interlaced.testing.transport_hostile import HostileClauses, mutate
+from interlaced.testing.transport_origin import CLOSE
 from interlaced.transport.http import HttpResponse
 from interlaced.transport.http_chunks import ChunkGuard
 from interlaced.transport.http_wire import Answered, Wire
@@ -173,3 +177,34 @@ async def test_an_answer_to_nobody_is_dropped() -> None:
     waiter.cancel()
     wire.data_received(GOOD)
     assert waiter.cancelled()
+
+
+async def outcome(pieces: list[bytes], *, is_head: bool) -> tuple[object, bool]:
+    """Returns what becomes of a request that is answered with these pieces and then the end, and
+    whether the connection was kept until there."""
+    wire, _, _ = await wired()
+    waiter = wire.ask(b"GET", Effort(0.0), is_head=is_head, is_whole=True)
+    for piece in pieces:
+        if wire.is_open and piece:
+            wire.data_received(piece)
+    is_open = wire.is_open
+    wire.eof_received()
+    wire.connection_lost(None)
+    answer = waiter.result()
+    return answer.reason if isinstance(answer, Failure) else answer, is_open
+
+
+async def test_a_broken_answer_is_the_same_wherever_it_is_cut() -> None:
+    """T9: what is refused and what is taken does not depend on how the bytes came, nor does
+    whether the connection is kept."""
+    chance = Random(33)
+    for number in range(2000):
+        base, _ = chance.choice(HostileClauses.whole_answers)
+        text = mutate(base.removesuffix(CLOSE), chance) + chance.choice((b"", GOOD))
+        is_head = chance.random() < 0.1
+        whole = await outcome([text], is_head=is_head)
+        cuts = sorted(chance.choices(range(len(text) + 1), k=chance.randint(1, 6)))
+        if number % 10 == 0:
+            cuts = list(range(1, len(text)))
+        pieces = [text[start:stop] for start, stop in pairwise((0, *cuts, len(text)))]
+        assert await outcome(pieces, is_head=is_head) == whole, pieces
