@@ -83,7 +83,7 @@ class App:
         self._metrics = Metrics()
         observer = Narrator(self._metrics)
         random = Random(secrets.randbits(64))  # noqa: S311  # jitter, not secrets
-        self._tools = Tools(self._clock, random, observer, shared={"brokers": {}})
+        self._tools = Tools(self._clock, random, observer, shared=_shared(settings.seat.folder))
         # A share of nothing is refused by `Settings.check`, before anything is admitted.
         self._admission = Admission(max(1, share_count(settings.max_in_flight, settings.seat)))
         self._dispatch = Dispatch()
@@ -337,6 +337,15 @@ def _cursor_keys(settings: Settings) -> list[bytes]:
     """The keys of cursors; one for the life of the process where none is set."""
     keys = [key.reveal().encode() for key in settings.cursor_keys]
     return keys or [secrets.token_bytes(32)]
+
+
+def _shared(folder: Path | None) -> Mapping[str, object]:
+    """What connectors share: the embedded brokers of this process, or those of its group."""
+    if folder is None:
+        return {"brokers": {}}
+    from interlaced.relay.broker_desk import desks  # noqa: PLC0415  # who serves alone need not load it
+
+    return {"desks": desks(folder)}
 
 
 def _tls_files(settings: Settings) -> TlsFiles | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from far_rig import FarCase
 from memory_rig import FEED, SINK, MemoryCase
 
 from interlaced.testing.sink_suite import SinkSuite
@@ -26,3 +27,30 @@ class TestMemorySink(SinkSuite):
 
     capability = SINK
     can = frozenset({"positions", "dedupe", "limit"})
+
+
+@pytest.fixture
+def far() -> FarCase:
+    return FarCase()
+
+
+class TestFarMemoryFeed(SourceSuite):
+    """A topic of the group's broker passes the same clauses from a worker's side."""
+
+    capability = FEED
+    can = frozenset({"expire", "rebuild", "dead", "cut"})
+
+    @pytest.fixture
+    def case(self, far: FarCase) -> FarCase:
+        return far
+
+
+class TestFarMemorySink(SinkSuite):
+    """So does a sink, which can lose its broker, too."""
+
+    capability = SINK
+    can = frozenset({"positions", "dedupe", "limit", "unreach", "freeze"})
+
+    @pytest.fixture
+    def case(self, far: FarCase) -> FarCase:
+        return far

@@ -274,10 +274,13 @@ def _supervise(
     settings: Settings, workers: int, ports_file: Path | None, *, log_style: str, log_level: str
 ) -> None:
     """Serves with several workers."""
+    from interlaced.relay.broker_host import host_brokers
     from interlaced.workers.run import supervise
     from interlaced.workers.supervisor import Supervisor
 
-    group = Supervisor(settings, workers, log_style=log_style, log_level=log_level)
+    group = Supervisor(
+        settings, workers, log_style=log_style, log_level=log_level, host=host_brokers
+    )
     _run(supervise, group, ports_file)
 
 

@@ -110,13 +110,13 @@ class RelayIntake:
     # leading
 
     def _take_lock(self) -> Lock | None:
-        binding = self._shared.binding
+        name = self._shared.binding.name
         try:
-            return take_lock(self._folder, binding.name, binding.digest)
+            return take_lock(self._folder, name)
         except OSError as error:
             if not self._is_broken:
                 self._is_broken = True
-                log.error("relay.broken", feed=binding.name, exc_info=error)
+                log.error("relay.broken", feed=name, exc_info=error)
             raise
 
     async def _lead(self, lock: Lock) -> None:
@@ -151,8 +151,7 @@ class RelayIntake:
         self._is_forgetful = False
 
     def _socket(self) -> Path:
-        binding = self._shared.binding
-        return socket_path(self._folder, binding.name, binding.digest)
+        return socket_path(self._folder, self._shared.binding.name)
 
     # following
 

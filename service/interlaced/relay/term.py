@@ -49,58 +49,37 @@ class Lock:
         os.close(self._handle)
 
 
-def take_lock(folder: Path, feed: str, digest: str) -> Lock | None:
-    """Takes the lock of a feed under one configuration and begins a term, or returns None if
-    another worker has it. OSError if the folder cannot be used."""
-    handle = _open_locked(folder / f"{_hash(feed, digest)}.lock")
-    if handle is None:
-        return None
-    try:
-        term = _next_term(folder / f"{_hash(feed)}.term")
-    except BaseException:
-        os.close(handle)
-        raise
-    if term is None:
-        os.close(handle)
-        return None
-    return Lock(handle, term)
-
-
-def socket_path(folder: Path, feed: str, digest: str) -> Path:
-    """Returns where the worker that holds a feed's lock listens."""
-    return folder / f"{_hash(feed, digest)}.sock"
-
-
-def _hash(*parts: str) -> str:
-    """A short name: the path of a Unix socket has some 100 bytes in all."""
-    return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
-
-
-def _open_locked(path: Path) -> int | None:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def take_lock(folder: Path, feed: str) -> Lock | None:
+    """Takes a feed's lock and begins a term, or returns None if another worker has it. OSError if
+    the folder cannot be used."""
+    handle = os.open(folder / f"{_short(feed)}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return Lock(handle, _next_term(handle))
     except BlockingIOError:
         os.close(handle)
         return None
     except BaseException:
         os.close(handle)
         raise
-    return handle
 
 
-def _next_term(path: Path) -> Term | None:
-    """Counts a term, or returns None while another worker does."""
-    handle = _open_locked(path)
-    if handle is None:
-        return None
-    try:
-        known = os.pread(handle, _STATE.size, 0)
-        if len(known) == _STATE.size:
-            epoch, number = _STATE.unpack(known)
-        else:
-            epoch, number = secrets.randbits(32), 0
-        os.pwrite(handle, _STATE.pack(epoch, number + 1), 0)
-        return Term(epoch, number + 1)
-    finally:
-        os.close(handle)
+def socket_path(folder: Path, feed: str) -> Path:
+    """Returns where the worker that holds a feed's lock listens."""
+    return folder / f"{_short(feed)}.sock"
+
+
+def _short(feed: str) -> str:
+    """A short name: the path of a Unix socket has some 100 bytes in all."""
+    return hashlib.blake2b(feed.encode(), digest_size=8).hexdigest()
+
+
+def _next_term(handle: int) -> Term:
+    """Counts a term in the file that is the lock."""
+    known = os.pread(handle, _STATE.size, 0)
+    if len(known) == _STATE.size:
+        epoch, number = _STATE.unpack(known)
+    else:
+        epoch, number = secrets.randbits(32), 0
+    os.pwrite(handle, _STATE.pack(epoch, number + 1), 0)
+    return Term(epoch, number + 1)

@@ -71,6 +71,9 @@ class Listener:
             await self._serve(reader, writer)
         except (OSError, EOFError, WireError):
             return  # the other side is gone, or makes no sense: the connection ends either way
+        except asyncio.CancelledError:
+            writer.transport.abort()  # who does not read would hold the connection open
+            raise
         finally:
             writer.close()
 
@@ -79,6 +82,7 @@ class Listener:
         if self._server is not None:
             self._server.close()
         await end_tasks(self._tasks)
+        await asyncio.sleep(0)  # the loop closes sockets one turn later
 
 
 def _bind(path: Path) -> socket.socket:

@@ -22,7 +22,7 @@ BIG = "x" * 100_000
 
 
 def socket(folder: Path) -> Path:
-    return socket_path(folder, "up.Ticks", "1")
+    return socket_path(folder, "up.Ticks")
 
 
 async def connect(

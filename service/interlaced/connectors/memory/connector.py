@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from typing import cast
+from random import Random
+from typing import Protocol, TypeAlias, cast
 
 from interlaced.connectors.competing import check_group, never_settled
 from interlaced.connectors.memory.config import Config, FeedConfig, OperationConfig, UpstreamConfig
@@ -44,12 +45,25 @@ from interlaced.core.ports import (
     Tools,
 )
 
-__all__ = ["MemoryConnector", "MemoryFeed", "MemorySink", "build"]
+__all__ = [
+    "FEED",
+    "SINK",
+    "BroadcastReader",
+    "Desk",
+    "GroupReader",
+    "MemoryConnector",
+    "MemoryFeed",
+    "MemorySink",
+    "OpenDesk",
+    "build",
+]
 
-_FEED = Capability(
+FEED = Capability(
     durability=Durability.MEMORY, order=Order.TOTAL, ack=True, replay=True, delay=True
 )
-_SINK = Capability(durability=Durability.MEMORY, order=Order.TOTAL)
+"""What every feed of a broker promises."""
+SINK = Capability(durability=Durability.MEMORY, order=Order.TOTAL)
+"""What every sink of a broker promises."""
 _BATCH = 256
 """The most events that one read of a broadcast returns."""
 
@@ -72,7 +86,7 @@ async def _wait(clock: Clock, topic: Topic, until: float | None) -> None:
             timer.cancel()
 
 
-class _BroadcastReader:
+class BroadcastReader:
     """A place in a topic's log."""
 
     def __init__(self, topic: Topic, start: Start, clock: Clock) -> None:
@@ -104,12 +118,15 @@ class _BroadcastReader:
         return items
 
 
-class _GroupReader:
+class GroupReader:
     """A member of a group."""
 
-    def __init__(self, group: Group, tools: Tools, buried: Callable[[], None]) -> None:
+    def __init__(
+        self, group: Group, *, clock: Clock, random: Random, buried: Callable[[], None]
+    ) -> None:
         self._group = group
-        self._tools = tools
+        self._clock = clock
+        self._random = random
         self._buried = buried
         self._room: int | None = None
 
@@ -122,7 +139,7 @@ class _GroupReader:
         return self._group.topic.epoch
 
     async def read(self) -> Sequence[Delivery | Gap]:
-        clock = self._tools.clock
+        clock = self._clock
         while not (taken := self._group.take(self, clock.now(), limit=self._room)):
             await _wait(clock, self._group.topic, self._group.due())
         return [
@@ -131,7 +148,7 @@ class _GroupReader:
         ]
 
     async def close(self) -> None:
-        self._group.give_back(self, self._tools.clock.now())
+        self._group.give_back(self, self._clock.now())
 
     def _settler(self, number: int, attempt: int) -> Callable[[Settlement], Awaitable[None]]:
         is_settled = False
@@ -140,8 +157,8 @@ class _GroupReader:
             nonlocal is_settled
             if is_settled:
                 return
-            now, random = self._tools.clock.now(), self._tools.random
-            is_dead = self._group.settle(number, attempt, settlement, now=now, random=random)
+            now = self._clock.now()
+            is_dead = self._group.settle(number, attempt, settlement, now=now, random=self._random)
             is_settled = True
             if is_dead:
                 self._buried()
@@ -164,7 +181,7 @@ class MemoryFeed:
     ) -> None:
         self.name = name
         self.description = config.description
-        self.capability = _FEED
+        self.capability = FEED
         self._config = config
         self._topic = broker.topic(topic)
         self._broker = broker
@@ -172,12 +189,17 @@ class MemoryFeed:
         self._observer = tools.observer.feed(connector, name)
 
     async def open(self, start: Start) -> Reader:
-        return _BroadcastReader(self._topic, start, self._tools.clock)
+        return BroadcastReader(self._topic, start, self._tools.clock)
 
     async def join(self, group: str) -> Reader:
         check_group(group)
         joined = self._broker.group(self._topic, group, self._config.ack, self._bury)
-        return _GroupReader(joined, self._tools, lambda: self._observer.settled("dead_letter"))
+        return GroupReader(
+            joined,
+            clock=self._tools.clock,
+            random=self._tools.random,
+            buried=lambda: self._observer.settled("dead_letter"),
+        )
 
     def _bury(self, letter: Event) -> None:
         clock = self._tools.clock
@@ -190,7 +212,7 @@ class MemorySink:
     def __init__(self, name: str, description: str, *, topic: Topic, clock: Clock) -> None:
         self.name = name
         self.description = description
-        self.capability = _SINK
+        self.capability = SINK
         self.is_closed = False
         self._topic = topic
         self._clock = clock
@@ -232,6 +254,49 @@ def _attempt(config: OperationConfig, clock: Clock) -> Callable[[Call], Awaitabl
     return attempt
 
 
+class Desk(Protocol):
+    """Where a connector finds its broker: in its own process, or in another one."""
+
+    def feed(self, name: str, config: FeedConfig, topic: str, *, connector: str) -> Feed:
+        """Returns a feed of a topic."""
+        ...
+
+    def sink(self, name: str, description: str, topic: str) -> Sink:
+        """Returns a sink of a topic."""
+        ...
+
+    async def close(self) -> None:
+        """Closes its sinks; readers belong to whoever opened them."""
+        ...
+
+
+OpenDesk: TypeAlias = Callable[[UpstreamConfig, Tools], Desk]
+"""Finds a broker that another process hosts; `Tools.shared["desks"]` where there is one."""
+
+
+class _OwnDesk:
+    """A broker of this process."""
+
+    def __init__(self, broker: Broker, tools: Tools) -> None:
+        self._broker = broker
+        self._tools = tools
+        self._sinks: list[MemorySink] = []
+
+    def feed(self, name: str, config: FeedConfig, topic: str, *, connector: str) -> Feed:
+        broker, tools = self._broker, self._tools
+        return MemoryFeed(name, config, topic, broker=broker, tools=tools, connector=connector)
+
+    def sink(self, name: str, description: str, topic: str) -> Sink:
+        found = self._broker.topic(topic)
+        sink = MemorySink(name, description, topic=found, clock=self._tools.clock)
+        self._sinks.append(sink)
+        return sink
+
+    async def close(self) -> None:
+        for sink in self._sinks:
+            sink.is_closed = True
+
+
 class MemoryConnector:
     """A connector of the memory kind. Readers belong to whoever opened them, and outlive it."""
 
@@ -239,47 +304,51 @@ class MemoryConnector:
         self,
         operations: Mapping[str, Operation],
         feeds: Mapping[str, Feed],
-        sinks: Mapping[str, MemorySink],
+        sinks: Mapping[str, Sink],
+        *,
+        desk: Desk,
     ) -> None:
         self.operations = operations
         self.feeds = feeds
-        self._sinks = sinks
-        self.sinks: Mapping[str, Sink] = sinks
+        self.sinks = sinks
+        self._desk = desk
 
     async def open(self) -> None:
         """Does nothing: the broker is there."""
 
     async def close(self) -> None:
-        for sink in self._sinks.values():
-            sink.is_closed = True
+        await self._desk.close()
 
 
-def _find_broker(config: UpstreamConfig, tools: Tools) -> Broker:
-    """Returns the broker that the process shares under this name, or one of this connector's own
-    where the process shares none."""
+def _find_desk(config: UpstreamConfig, tools: Tools) -> Desk:
+    """Returns the broker of this name: that of the group of processes, that which this process
+    shares, or one of this connector's own where nothing is shared."""
+    open_desk = tools.shared.get("desks")
+    if open_desk is not None:
+        return cast("OpenDesk", open_desk)(config, tools)
     limits = Limits(config.keep_events, config.keep_bytes, config.dedupe)
     broker = Broker(limits, tools.random)
     shared = tools.shared.get("brokers")
-    if shared is None:
-        return broker
-    return cast("MutableMapping[str, Broker]", shared).setdefault(config.memory, broker)
+    if shared is not None:
+        broker = cast("MutableMapping[str, Broker]", shared).setdefault(config.memory, broker)
+    return _OwnDesk(broker, tools)
 
 
-def _feeds(config: Config, broker: Broker, tools: Tools, *, connector: str) -> Mapping[str, Feed]:
+def _feeds(config: Config, desk: Desk, *, connector: str) -> Mapping[str, Feed]:
     feeds: dict[str, Feed] = {}
     for name, feed in config.feeds.items():
         dead = FeedConfig(description=f"The dead letters of {name}.", ack=feed.ack)
         topic = feed.topic or name
-        for full, one, where in ((name, feed, topic), (f"{name}.dead", dead, f"{topic}.dead")):
-            feeds[full] = MemoryFeed(
-                full, one, where, broker=broker, tools=tools, connector=connector
-            )
+        feeds[name] = desk.feed(name, feed, topic, connector=connector)
+        feeds[f"{name}.dead"] = desk.feed(
+            f"{name}.dead", dead, f"{topic}.dead", connector=connector
+        )
     return feeds
 
 
 def build(name: str, config: Config, tools: Tools) -> Connector:
     """Builds a connector of the memory kind."""
-    broker = _find_broker(config.upstream, tools)
+    desk = _find_desk(config.upstream, tools)
     operations = {
         key: Operation(
             name=key,
@@ -292,9 +361,7 @@ def build(name: str, config: Config, tools: Tools) -> Connector:
         for key, one in config.operations.items()
     }
     sinks = {
-        key: MemorySink(
-            key, one.description, topic=broker.topic(one.topic or key), clock=tools.clock
-        )
-        for key, one in config.sinks.items()
+        key: desk.sink(key, one.description, one.topic or key) for key, one in config.sinks.items()
     }
-    return MemoryConnector(operations, _feeds(config, broker, tools, connector=name), sinks)
+    feeds = _feeds(config, desk, connector=name)
+    return MemoryConnector(operations, feeds, sinks, desk=desk)
