@@ -1,0 +1,78 @@
+"""The whole harness runs: real processes, real windows, a file that reads back, nothing left."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from benchmarks.harness.results import Case, Sample, read_run
+from benchmarks.service.__main__ import main
+from benchmarks.service.boot import imported, third_party
+from benchmarks.service.run import has_failed, summary_line
+from benchmarks.service.scenarios import ALL, QUICK
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_call_and_subscribe_are_measured_without_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "service.json"
+    command = [sys.executable, "-m", "benchmarks.service", "--quick", "--only", "call,subscribe"]
+    done = subprocess.run(
+        [*command, "--seconds", "0.3", "--rounds", "2", "--json", str(path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = read_run(path)
+    assert [case.scenario for case in run.cases] == ["call", "subscribe"]
+    assert run.machine["protobuf"] == "upb"
+    for case in run.cases:
+        assert case.ratio is not None
+        assert [sample.side for sample in case.samples].count("interlace") == 2
+        for sample in case.samples:
+            assert sample.values["errors"] == 0
+            assert sample.values["calls"] > 0
+            assert sample.values["cpu_us_per_call"] > 0
+            assert sample.values["rss_mb"] > 0
+
+
+def test_every_scenario_of_the_quick_run_exists() -> None:
+    assert set(QUICK) <= set(ALL)
+
+
+def test_an_unknown_scenario_is_refused_with_the_list(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--only", "calls"])
+    assert "unknown: calls; there is call," in capsys.readouterr().err
+
+
+def test_a_run_has_failed_where_any_case_has() -> None:
+    good = Case("service", "call", {}, "cpu_us_per_call", notes=("closed loop",))
+    bad = Case("service", "call", {}, "cpu_us_per_call", notes=("failed: interlace: spoilt",))
+    assert not has_failed([good])
+    assert has_failed([good, bad])
+
+
+def test_a_line_tells_scenario_sides_and_what_is_missing() -> None:
+    samples = (Sample("interlace", {"cpu_us_per_call": 200.0}),)
+    case = Case("service", "call", {"upstreams": 1}, "cpu_us_per_call", samples, None, ("why",))
+    line = summary_line(case)
+    assert line == "call  upstreams=1  interlace 200  cpu_us_per_call  why"
+
+
+def test_modules_of_third_parties_are_told_from_ours_and_the_standard_librarys() -> None:
+    log = (
+        "import time: self [us] | cumulative | imported package\n"
+        "import time:       100 |        100 |   json\n"
+        "import time:       100 |        100 |     grpc._cython\n"
+        "import time:       100 |        100 | interlaced.app\n"
+        '{"event": "server.started"}\n'
+    )
+    assert imported(log) == ["json", "grpc._cython", "interlaced.app"]
+    assert third_party(imported(log)) == ["grpc._cython"]
