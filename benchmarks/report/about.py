@@ -73,7 +73,7 @@ def _flat(block: Mapping[str, Any], *, before: str = "") -> Iterable[tuple[str, 
     for name, value in block.items():
         told = f"{before}{name}".replace("_", " ")
         if isinstance(value, Mapping):
-            yield from _flat(value, before="" if name == "libraries" else f"{told} ")
+            yield from _flat(value, before="version of " if name == "libraries" else f"{told} ")
         elif isinstance(value, list | tuple):
             yield told, ", ".join(_plain(one) for one in value)
         else:

@@ -69,13 +69,18 @@ def _verdicts(judged: Sequence[Judged]) -> str:
     missing = [one for one in judged if not one.measured]
     told = [f"{len(held)} of {len(judged)} budgets hold."]
     if failed:
-        names = _listed([f"{escape(one.budget.what)} ({_beside(one)})" for one in failed])
+        names = _listed([f"{_named(one.budget)} ({_beside(one)})" for one in failed])
         failing = "This one fails" if len(failed) == 1 else "These fail"
         told.append(f'<span class="bad">{failing}:</span> {names}.')
     if missing:
-        names = _listed([str(escape(one.budget.what)) for one in missing])
+        names = _listed([_named(one.budget) for one in missing])
         told.append(f"Not measured in this run, so not held either: {names}.")
     return " ".join(told)
+
+
+def _named(budget: Budget) -> str:
+    """The name of a budget as the plot has it."""
+    return budget.name.replace("_", " ").replace("json", "JSON")
 
 
 def _beside(judged: Judged) -> str:
@@ -117,7 +122,7 @@ def _bar(judged: Judged) -> Bar:
     used = sorted(_used(judged.budget, getattr(judged.measured, end)) for end in ("low", "high"))
     tone = "good" if judged.passed else "bad"
     mid = _used(judged.budget, judged.measured.mid)
-    return Bar(judged.budget.name.replace("_", " "), used[0], mid, used[1], tone)
+    return Bar(_named(judged.budget), used[0], mid, used[1], tone)
 
 
 def _used(budget: Budget, figure_: float) -> float:

@@ -219,11 +219,21 @@ def _ways(results: Results) -> list[str]:
 
 
 def _way_table(caption: str, cases: Sequence[Case]) -> str:
+    """A row per shape, with a ratio for each oracle that it was timed beside."""
     names = list(dict.fromkeys(side for case in cases for side in sides(case)))
+    oracles = list(dict.fromkeys(_oracle(case) for case in cases if case.ratio))
     rows: list[list[Cell]] = []
-    for case in cases:
-        told = str(case.variant.get("shape", "")).replace("_", " ")
-        fields = str(case.variant.get("fields", ""))
-        times = ["–" if (one := _time(case, name)) is None else number(one) for name in names]  # noqa: RUF001  # nothing was measured
-        rows.append([told, fields, *times, interval_text(case.ratio)])
-    return table(caption, ["shape", "fields", *names, "times as fast (95 %)"], rows, words=2)
+    for shape in dict.fromkeys(str(case.variant.get("shape", "")) for case in cases):
+        same = _of_shape(cases, shape)
+        times = _times(same)
+        ratios = {_oracle(case): interval_text(case.ratio) for case in same}
+        told = [shape.replace("_", " "), str(same[0].variant.get("fields", ""))]
+        cells = [_cell(times.get(name), is_least=False) for name in names]
+        rows.append([*told, *(ratios.get(oracle, "") for oracle in oracles), *cells])
+    beside = [f"times {oracle} (95 %)" for oracle in oracles]
+    return table(caption, ["shape", "fields", *beside, *names], rows, words=2)
+
+
+def _oracle(case: Case) -> str:
+    """What a case was timed beside."""
+    return str(case.variant.get("oracle", "json_format"))

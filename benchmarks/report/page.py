@@ -40,22 +40,13 @@ def render(runs: Sequence[Run], *, command: str, files: Sequence[str] = ()) -> s
 
 
 def _header(runs: Sequence[Run]) -> Safe:
-    told = " · ".join(
-        dict.fromkeys(
-            text
-            for run in runs
-            for text in (_day(run), _commit(run), str(run.machine.get("cpu", "")))
-        )
-    )
+    facts = [
+        *(run.started[:10] for run in runs),
+        *(f"commit {run.machine.get('commit', 'unknown')}" for run in runs),
+        *(str(run.machine.get("cpu", "")) for run in runs),
+    ]
+    told = " · ".join(dict.fromkeys(facts))
     return Safe(f'<h1>Interlace benchmarks</h1><p class="soft">{escape(told)}</p>')
-
-
-def _day(run: Run) -> str:
-    return run.started[:10]
-
-
-def _commit(run: Run) -> str:
-    return f"commit {run.machine.get('commit', 'unknown')}"
 
 
 def _navigation() -> Safe:

@@ -19,7 +19,7 @@ STYLE = """
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body {
-  margin: 0 auto; padding: 2.5rem 1.25rem 5rem; max-width: 62rem;
+  margin: 0 auto; padding: 2.5rem 1.25rem 5rem; max-width: 66rem;
   background: var(--paper); color: var(--ink);
   font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
   font-variant-numeric: tabular-nums;
@@ -48,7 +48,7 @@ section { margin-top: 3rem; }
 .scroll:focus-visible, a:focus-visible { outline: 2px solid var(--ours); outline-offset: 2px; }
 table { border-collapse: collapse; font-size: .875rem; line-height: 1.4; min-width: 24rem; }
 caption { text-align: left; padding: 0 0 .4rem; }
-th, td { text-align: left; vertical-align: baseline; padding: .3rem 1.1rem .3rem 0;
+th, td { text-align: left; vertical-align: baseline; padding: .3rem .95rem .3rem 0;
   border-top: 1px solid var(--faint); font-weight: 400; }
 tbody th { min-width: 8rem; }
 tbody th, thead th:first-child { position: sticky; left: 0; background: var(--paper); }

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from bench_runs import codecs_run, pair, service_run, without
+from benchmarks.codecs.converting import CONVERTING, PLAIN
 from benchmarks.harness.results import Case, Interval, Run, Sample, write_run
 from benchmarks.report.__main__ import main
 from benchmarks.report.codec_part import frontier
@@ -129,7 +130,7 @@ def test_a_budget_that_fails_is_said_in_the_first_paragraph() -> None:
     told = words(lead)
     assert "9 of 14 budgets hold." in told
     assert "These fail:" in told
-    assert "Call, one REST upstream, passed through (0.9" in told
+    assert "call (0.9" in told
     assert "must be ≤ 0.75" in told
     assert "(6.00, must be ≥ 10)" in told
 
@@ -140,7 +141,7 @@ def test_what_was_not_measured_says_so_and_no_budget_of_it_holds() -> None:
     for anchor in ("latency", "policies", "sessions", "codecs", "stages", "transcode", "broker"):
         (part,) = re.findall(rf'<section id="{anchor}".*?</section>', text, re.S)
         assert "ot measured in this run." in part, anchor
-    assert "Not measured in this run, so not held either: Session, 256 calls" in told
+    assert "Not measured in this run, so not held either: session 256" in told
     assert "missing" in told
 
 
@@ -173,6 +174,28 @@ def test_whatever_comes_from_data_is_escaped() -> None:
     assert "<script" not in text
     assert text.count("&lt;script&gt;") > 40
     plots(text)
+
+
+def test_a_transcode_has_one_row_a_shape_with_a_ratio_for_each_oracle() -> None:
+    run = codecs_run()
+    beside = tuple(
+        replace(case, variant={**case.variant, "oracle": oracle}, ratio=Interval(1, ratio, 99))
+        for case in run.cases
+        if case.scenario == "transcode" and case.variant["direction"] == "protobuf_to_json"
+        for oracle, ratio in (("json_format", 6.5), ("json_format indented", 9.5))
+    )
+    text = page(replace(run, cases=beside))
+    (part,) = re.findall(r'<section id="transcode".*?</section>', text, re.S)
+    assert "times json_format indented (95 %)" in part
+    assert part.count("deep nested") == 1
+    assert part.count("6.50 (") == part.count("9.50 (") == len({*PLAIN, *CONVERTING})
+
+
+def test_a_library_hides_no_fact_of_the_machine() -> None:
+    machine = {"protobuf": "upb", "libraries": {"protobuf": "6.33.6"}}
+    told = words(page(replace(service_run(), machine=machine)))
+    assert "protobuf upb" in told
+    assert "version of protobuf 6.33.6" in told
 
 
 def test_errors_stand_out_and_are_summed() -> None:
