@@ -1,0 +1,206 @@
+"""JSON ⇄ protobuf, compiled: one plan per message type, then work in C.
+
+`Transcoder(Order).from_json(body)` gives a message, `.to_json(message)` gives bytes. Make one per
+message type at load and keep it: making one costs milliseconds, and there is no cache behind it.
+
+It is the proto3 JSON mapping, for proto2 and editions too, without extensions. Either way is
+lossless or raises CodecError with the field's path, never with what stands there. Where
+`google.protobuf.json_format` guesses, rounds or lets pass, this refuses:
+
+| in JSON | json_format | here |
+|---|---|---|
+| an integer that the double (float) of a field or Value cannot hold | rounds it | refused |
+| "1e400" for a double, 1e400 in a Value, "1e39" for a float | infinity | refused |
+| NaN and Infinity without quotes, in a Value or an enum NullValue | accepted | refused |
+| 9007199254740993.0, or its text, for a 64-bit integer | rounds it | exact |
+| 1e-400 for an integer | 0 | refused |
+| "inf", "1_000", "1\\t", digits of other scripts for a number | accepted | refused |
+| true for a float, a double or an enum | 1 | refused |
+| 1.5 for an enum, or a number beyond 32 bits | cuts it | refused |
+| characters that base64 does not have, a wrong padding | skipped | refused |
+| [] or "" for a message | an empty message | refused |
+| one field in both spellings, `userId` and `user_id` | the last wins | refused |
+| one key of a map in two spellings, "1" and "01" | the last wins | refused |
+| null for a Value beside another member of its oneof | the last wins | refused |
+| "2020-1-1T0:0:0Z", "…00.Z", "…+99:99"; "1.s", "+1s" | accepted | refused |
+| durations with more than 9 decimals | rounds them | refused |
+| paths of a FieldMask with other than ASCII letters, digits and dots | accepted | refused |
+| an Any of a well-known type with more than @type and value | skipped | refused |
+| a Struct nested deeper than protobuf reads back (33 levels) | accepted | refused |
+| an extension, in JSON or in the message | transcoded | refused |
+| a FieldMask with a path that holds a comma, to be printed | two paths | refused |
+| null in a list or a map of NullValue, as both print it | refused | accepted |
+| null for a list of Value or NullValue | refused | an empty list |
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any, Generic, TypeVar, cast
+
+import msgspec
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError, Message
+
+from interlaced.codecs.codec import CodecError, Value
+from interlaced.codecs.transcode_careful import CarefulReader
+from interlaced.codecs.transcode_fast import UNUSUAL, FastReader, read_object
+from interlaced.codecs.transcode_plan import Element, Kind, Plans
+from interlaced.codecs.transcode_print import Printer
+
+__all__ = ["Transcoder"]
+
+M = TypeVar("M", bound=Message)
+
+
+class Transcoder(Generic[M]):
+    """JSON and plain data ⇄ messages of one type.
+
+    `ignore_unknown` skips keys and names of enums that the message type does not have; without it
+    they are refused. `pool` is where the types of an Any are looked up. It may be used by several
+    threads at a time.
+    """
+
+    def __init__(
+        self,
+        message: type[M],
+        *,
+        ignore_unknown: bool = False,
+        pool: DescriptorPool | None = None,
+    ) -> None:
+        self._class = message
+        self._ignore_unknown = ignore_unknown
+        self._pool = pool or descriptor_pool.Default()  # type: ignore[no-untyped-call]  # untyped stubs
+        self._plans = Plans()
+        descriptor: Any = message.DESCRIPTOR  # each back-end of protobuf has its own class of it
+        self._element = Element.of_message(descriptor)
+        self._careful = CarefulReader(self._plans, self._pool, ignore_unknown=ignore_unknown)
+        self._readers = self._compile_readers() if self._element.kind is Kind.MESSAGE else []
+        self._print = Printer(descriptor, self._plans, self._print_any).print
+        self._printers: dict[str, Printer] = {}
+        self._encode = msgspec.json.Encoder().encode
+
+    def _compile_readers(self) -> list[FastReader[M]]:
+        """One for JSON names, and one for original names if there are others."""
+        reached = self._plans.reach(self._element.child)
+        if any(plan.peculiar for plan in reached):
+            return []
+        several = any(field.name != field.json_name for plan in reached for field in plan.fields)
+        return [
+            FastReader(self._class, self._plans, original_names=original)
+            for original in ((False, True) if several else (False,))
+        ]
+
+    def from_json(self, data: bytes) -> M:
+        """Reads one JSON document of UTF-8; CodecError with the field's path for what is wrong."""
+        for reader in self._readers:
+            try:
+                message = reader.read_json(data)
+            except UNUSUAL:
+                continue
+            self._prefer(reader)
+            return message
+        return self._read_carefully(_parse(data))
+
+    def from_data(self, value: Value) -> M:
+        """Reads plain data in the shape of JSON, such as MessagePack was decoded to.
+
+        Bytes may be bytes instead of base64, and keys of maps may be integers and booleans. What
+        a double beyond 2**53 was meant to be is not known any more, so no integer is read from it.
+        """
+        for reader in self._readers:
+            try:
+                message = reader.read_data(value)
+            except UNUSUAL:
+                continue
+            self._prefer(reader)
+            return message
+        return self._read_carefully(value)
+
+    def _prefer(self, reader: FastReader[M]) -> None:
+        """Tries first what worked last: an upstream spells its keys in one way."""
+        if reader is not self._readers[0]:
+            self._readers = [reader, *(other for other in self._readers if other is not reader)]
+
+    def _read_carefully(self, value: Value) -> M:
+        try:
+            content = self._careful.read(self._element, value)
+            return self._class(**content) if isinstance(content, dict) else cast("M", content)
+        except CodecError:
+            raise
+        except RecursionError as error:
+            raise CodecError("the text is nested too deeply") from error
+        except (TypeError, ValueError) as error:
+            raise CodecError("a value does not fit its field") from error
+
+    def to_json(self, message: M) -> bytes:
+        """Writes compact JSON; CodecError for a time, a path or a Value that JSON cannot spell."""
+        return self._encode(self._record(message))
+
+    def to_data(self, message: M) -> Value:
+        """The same as plain data: 64-bit integers and bytes are texts here too."""
+        value: Value = msgspec.to_builtins(self._record(message), str_keys=True)
+        return value
+
+    def _record(self, message: Message) -> Any:
+        try:
+            return self._print(message)
+        except RecursionError as error:
+            raise CodecError("the message is nested too deeply") from error
+
+    def _print_any(self, message: Any) -> Value:
+        if not message.type_url and not message.value:
+            return {}
+        try:
+            held = self._pool.FindMessageTypeByName(message.type_url.rpartition("/")[2])
+            content = message_factory.GetMessageClass(held).FromString(message.value)
+        except KeyError as error:
+            raise CodecError("the type of an Any is not known here") from error
+        except DecodeError as error:
+            raise CodecError("the value of an Any is not of its type") from error
+        printer = self._printers.get(held.full_name)
+        if printer is None:
+            printer = Printer(held, self._plans, self._print_any)
+            self._printers[held.full_name] = printer
+        printed: Any = msgspec.to_builtins(printer.print(content), str_keys=True)
+        if Element.of_message(held).kind is not Kind.MESSAGE:
+            return {"@type": message.type_url, "value": printed}
+        return {"@type": message.type_url, **printed}
+
+
+def _parse(data: bytes) -> Value:
+    try:
+        return _DECODER.decode(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise CodecError("the text is not UTF-8", f"byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise CodecError("the text is not JSON", f"character {error.pos}") from error
+    except RecursionError as error:
+        raise CodecError("the text is nested too deeply") from error
+
+
+def _read_decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except ArithmeticError as error:
+        raise CodecError("a number is beyond every range") from error
+
+
+def _read_whole(text: str) -> int:
+    if len(text) > 400:
+        raise CodecError("a number is beyond every range")
+    return int(text)
+
+
+def _read_constant(_: str) -> float:
+    raise CodecError("the text is not JSON: it has NaN or an infinity")
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=_read_decimal,
+    parse_int=_read_whole,
+    parse_constant=_read_constant,
+    object_pairs_hook=read_object,
+)

@@ -1,0 +1,214 @@
+"""Compiles the printer of one message type: a generated function reads each field once into a
+record that msgspec writes, and leaves out what stands at its default.
+"""
+
+from __future__ import annotations
+
+import keyword
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from google.protobuf.descriptor import Descriptor, EnumDescriptor
+from google.protobuf.message import Message
+
+from interlaced.codecs.codec import CodecError, Value
+from interlaced.codecs.struct_values import print_list, print_struct, print_value
+from interlaced.codecs.transcode_plan import Element, Field, Kind, Plan, Plans
+from interlaced.codecs.wellknown import (
+    print_duration,
+    print_field_mask,
+    print_float,
+    print_timestamp,
+)
+
+__all__ = ["Printer"]
+
+_DEFAULTS: dict[Kind, Value] = {
+    Kind.INT32: 0,
+    Kind.UINT32: 0,
+    Kind.BOOL: False,
+    Kind.STRING: "",
+    Kind.BYTES: b"",
+}
+"""Protobuf hands these out as the same objects every time, and msgspec leaves out a field that is
+its default's very object."""
+
+_CONVERSIONS: dict[Kind, str] = {
+    Kind.INT32: "{first}",
+    Kind.UINT32: "{first}",
+    Kind.BOOL: "{first}",
+    Kind.STRING: "{first}",
+    Kind.BYTES: "{first}",
+    Kind.INT64: "f'{{{first}}}'",
+    Kind.UINT64: "f'{{{first}}}'",
+    Kind.DOUBLE: "({again} if {first} - {again} == 0.0 else strange({again}))",
+    Kind.FLOAT: "(short({again}) if {first} - {again} == 0.0 else strange({again}))",
+    Kind.NULL: "None",
+    Kind.TIMESTAMP: "timestamp({first})",
+    Kind.DURATION: "duration({first})",
+    Kind.FIELD_MASK: "field_mask({first})",
+    Kind.STRUCT: "struct({first})",
+    Kind.VALUE: "value({first})",
+    Kind.LIST: "list_value({first})",
+    Kind.ANY: "any_value({first})",
+}
+"""Expressions of a value; `first` is what Python evaluates before it comes to `again`."""
+
+_MANY_OPTIONAL = 12
+"""From so many fields with presence on, asking for all that are set beats asking for each."""
+
+
+class Printer:
+    """The compiled printer of one message type; `print_any` turns an Any into plain data."""
+
+    def __init__(
+        self, message: Descriptor, plans: Plans, print_any: Callable[[Message], Value]
+    ) -> None:
+        self._globals: dict[str, Any] = {
+            "UNSET": msgspec.UNSET,
+            "any_value": print_any,
+            "check_extensions": _check_extensions,
+            "duration": print_duration,
+            "field_mask": print_field_mask,
+            "isfinite": math.isfinite,
+            "list_value": print_list,
+            "short": print_float,
+            "strange": _print_strange,
+            "struct": print_struct,
+            "timestamp": print_timestamp,
+            "value": print_value,
+            "zero": _print_zero,
+        }
+        self._enums: dict[str, str] = {}
+        element = Element.of_message(message)
+        reached = plans.reach(message) if element.kind is Kind.MESSAGE else []
+        self._names = {plan.message.full_name: index for index, plan in enumerate(reached)}
+        lines = [line for plan in reached for line in self._compile(plan)]
+        root = self._convert(element, "m")
+        self.source = "\n".join([*lines, "def root(m):", f"    return {root}"])
+        """The generated functions, for whoever wants to look at them."""
+        exec(self.source, self._globals)  # noqa: S102  # names are written with repr, and are ours
+        self.print: Callable[[Message], Any] = self._globals["root"]
+        """Returns what msgspec writes as the message's JSON."""
+
+    def _compile(self, plan: Plan) -> list[str]:
+        index = self._names[plan.message.full_name]
+        if sum(field.presence for field in plan.fields) >= _MANY_OPTIONAL:
+            return self._compile_listing(plan, index)
+        self._globals[f"Record{index}"] = _define_record(plan, f"Record{index}")
+        first = ["    check_extensions(m)"] if plan.message.is_extendable else []
+        if any(field.presence for field in plan.fields):
+            first.append("    has = m.HasField")
+        arguments = [f"        {self._compile_field(field)}," for field in plan.fields]
+        return [
+            f"def print{index}(m):",
+            *first,
+            f"    return Record{index}(",
+            *arguments,
+            "    )",
+        ]
+
+    def _compile_listing(self, plan: Plan, index: int) -> list[str]:
+        """A printer that asks protobuf which fields are set."""
+        numbers = plan.message.fields_by_name
+        rows = [
+            f"    {numbers[field.name].number}: ({field.json_name!r}, {self._lambda(field)}),"
+            for field in plan.fields
+        ]
+        return [
+            f"table{index} = {{",
+            *rows,
+            "}",
+            f"def print{index}(m):",
+            *(["    check_extensions(m)"] if plan.message.is_extendable else []),
+            "    d = {}",
+            "    for field, v in m.ListFields():",
+            f"        name, convert = table{index}[field.number]",
+            "        d[name] = convert(v) if convert else v",
+            "    return d",
+        ]
+
+    def _lambda(self, field: Field) -> str:
+        value = self._whole(field, "v")
+        return "None" if value == "v" else f"lambda v: {value}"
+
+    def _compile_field(self, field: Field) -> str:
+        taken = f"m.{field.name}"
+        if keyword.iskeyword(field.name):
+            taken = f"getattr(m, {field.name!r})"
+        if field.repeated or field.key is not None:
+            return f"({self._whole(field, 'v')} if (v := {taken}) else UNSET)"
+        if field.presence:
+            return f"({self._whole(field, taken)} if has({field.name!r}) else UNSET)"
+        if field.element.kind in _DEFAULTS:
+            return taken
+        absent = "zero(v)" if field.element.kind in {Kind.DOUBLE, Kind.FLOAT} else "UNSET"
+        return f"({self._whole(field, 'v')} if (v := {taken}) else {absent})"
+
+    def _whole(self, field: Field, value: str) -> str:
+        """The expression of everything that the field holds, as msgspec writes it."""
+        if field.key is not None:
+            key = "('true' if k else 'false')" if field.key is Kind.BOOL else "k"
+            item = self._convert(field.element, f"{value}[k]")
+            return f"{{{key}: {item} for k in {value}}}"
+        if not field.repeated:
+            return self._convert(field.element, value)
+        item = self._convert(field.element, "x")
+        if item == "x":
+            return f"{value}[:]"
+        if field.element.kind is Kind.DOUBLE:
+            return f"(u if isfinite(sum(u := {value}[:])) else [{item} for x in u])"
+        return f"[{item} for x in {value}]"
+
+    def _convert(self, element: Element, value: str) -> str:
+        """The expression of one value."""
+        if element.kind is Kind.MESSAGE:
+            return f"print{self._names[element.child.full_name]}({value})"
+        if element.kind is Kind.WRAPPER:
+            return self._convert(element.wrapped, f"{value}.value")
+        first, again = (value, value) if value.isidentifier() else (f"(w := {value})", "w")
+        if element.enum is not None and element.kind is Kind.ENUM:
+            return f"{self._enum(element.enum)}({first}, {again})"
+        template = _CONVERSIONS[element.kind]
+        return template.format(first=first if "again" in template else value, again=again)
+
+    def _enum(self, kind: EnumDescriptor) -> str:
+        name = self._enums.get(kind.full_name)
+        if name is None:
+            name = self._enums[kind.full_name] = f"enum{len(self._enums)}"
+            # An alias has the number of another name; look-up by number gives the first.
+            by_number = kind.values_by_number
+            self._globals[name] = {number: by_number[number].name for number in by_number}.get
+        return name
+
+
+def _define_record(plan: Plan, name: str) -> type[msgspec.Struct]:
+    fields = [(f"f{index}", Any, _default(field)) for index, field in enumerate(plan.fields)]
+    names = {f"f{index}": field.json_name for index, field in enumerate(plan.fields)}
+    return msgspec.defstruct(name, fields, rename=names, omit_defaults=True, gc=False)
+
+
+def _default(field: Field) -> Any:
+    """What the printed field is left out for."""
+    if field.presence or field.repeated or field.key is not None:
+        return msgspec.UNSET
+    return _DEFAULTS.get(field.element.kind, msgspec.UNSET)
+
+
+def _print_strange(number: float) -> str:
+    """What JSON has no number for."""
+    if math.isnan(number):
+        return "NaN"
+    return "Infinity" if number > 0 else "-Infinity"
+
+
+def _print_zero(number: float) -> Value:
+    """Minus zero is not the default, and is printed."""
+    return number if math.copysign(1.0, number) < 0 else msgspec.UNSET
+
+
+def _check_extensions(message: Message) -> None:
+    if any(field.is_extension for field, _ in message.ListFields()):
+        raise CodecError("the message has an extension, and extensions are not transcoded")

@@ -1,0 +1,269 @@
+"""The texts in which JSON writes what protobuf holds otherwise: numbers, bytes, times, paths.
+
+Everything here is exact, or raises CodecError: what a field cannot hold is never rounded to fit.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+import struct
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from interlaced.codecs.codec import CodecError, Value
+
+if TYPE_CHECKING:
+    from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
+
+__all__ = [
+    "print_duration",
+    "print_field_mask",
+    "print_float",
+    "print_timestamp",
+    "read_bytes",
+    "read_double",
+    "read_duration",
+    "read_field_mask",
+    "read_float",
+    "read_integer",
+    "read_timestamp",
+]
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # both sides of every subtraction are UTC
+_FIRST_SECOND, _LAST_SECOND = -62135596800, 253402300799
+_LONGEST_DURATION = 315576000000
+_NANOS = 1_000_000_000
+_LARGEST_FLOAT = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+_EXACT = 2**53
+
+_POWERS = tuple(10 ** (9 - length) for length in range(10))
+_MINUTE_TEXTS = tuple(f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440))
+_SECOND_TEXTS = tuple(f"{second:02d}" for second in range(60))
+_MILLIS = ("", *(f".{millis:03d}" for millis in range(1, 1000)))
+_MINUTES = {text: minute * 60 for minute, text in enumerate(_MINUTE_TEXTS)}
+_SECONDS = {text: second for second, text in enumerate(_SECOND_TEXTS)}
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\dT", re.A).fullmatch
+_OFFSET = re.compile(r"(?:\.(\d{1,9}))?([+-])([01]\d|2[0-3]):([0-5]\d)", re.A).fullmatch
+_NO_TIME = "the text is no RFC 3339 time with an offset and at most 9 decimals"
+_DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.A).fullmatch
+_WHOLE = re.compile(r"[+-]?\d{1,40}", re.A).fullmatch
+_NUMBER = re.compile(r"[+-]?\d{1,400}(?:\.\d{1,400})?(?:[eE][+-]?\d{1,4})?", re.A).fullmatch
+_CAMEL_PATH = re.compile(r"[A-Za-z0-9.]*").fullmatch
+_SNAKE_PATH = re.compile(r"(?:[a-z0-9.]|_[a-z])*").fullmatch
+_CAPITAL = re.compile(r"[A-Z]")
+_LOW_LINE = re.compile(r"_([a-z])")
+
+
+def read_timestamp(text: str) -> dict[str, int]:
+    """Reads RFC 3339 into the fields of a Timestamp."""
+    minute, second = _MINUTES.get(text[11:17]), _SECONDS.get(text[17:19])
+    day = _read_day(text[:11])
+    if minute is None or second is None or day is None:
+        raise CodecError(_NO_TIME)
+    decimals = text[20:-1]
+    if text[19:] == "Z":
+        return {"seconds": day + minute + second}
+    if text[-1] == "Z" and text[19] == "." and decimals.isdecimal() and decimals.isascii():
+        if len(decimals) > 9:
+            raise CodecError(_NO_TIME)
+        nanos = int(decimals) * _POWERS[len(decimals)]
+        return {"seconds": day + minute + second, "nanos": nanos}
+    return _read_offset(day + minute + second, text[19:])
+
+
+def _read_offset(seconds: int, rest: str) -> dict[str, int]:
+    """A time that is not in UTC; `rest` is what follows its seconds."""
+    found = _OFFSET(rest)
+    if found is None:
+        raise CodecError(_NO_TIME)
+    decimals, sign, hours, minutes = found.groups()
+    offset = int(hours) * 3600 + int(minutes) * 60
+    seconds += offset if sign == "-" else -offset
+    if not _FIRST_SECOND <= seconds <= _LAST_SECOND:
+        raise CodecError("the time is beyond the years 1 to 9999")
+    nanos = int(decimals) * _POWERS[len(decimals)] if decimals else 0
+    return {"seconds": seconds, "nanos": nanos}
+
+
+@lru_cache(maxsize=4096)
+def _read_day(text: str) -> int | None:
+    if _DAY(text) is None:
+        return None
+    try:
+        return (datetime.fromisoformat(text[:10]) - _EPOCH).days * 86400
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _print_day(day: int) -> str:
+    return f"{(_EPOCH + timedelta(day)).date().isoformat()}T"
+
+
+def print_timestamp(message: timestamp_pb2.Timestamp) -> str:
+    """Writes RFC 3339 in UTC with 0, 3, 6 or 9 decimals."""
+    seconds, nanos = message.seconds, message.nanos
+    if not (_FIRST_SECOND <= seconds <= _LAST_SECOND and 0 <= nanos < _NANOS):
+        raise CodecError("a Timestamp is beyond the years 1 to 9999, or its nanos are no fraction")
+    day, second = divmod(seconds, 86400)
+    whole = f"{_print_day(day)}{_MINUTE_TEXTS[second // 60]}{_SECOND_TEXTS[second % 60]}"
+    return f"{whole}{_decimals(nanos)}Z" if nanos else whole + "Z"
+
+
+def read_duration(text: str) -> dict[str, int]:
+    """Reads seconds with up to 9 decimals and the letter s into the fields of a Duration."""
+    whole, _, decimals = text[:-1].partition(".")
+    usual = whole.isdecimal() and decimals.isdecimal() and text.isascii() and text[-1] == "s"
+    if usual and len(whole) < 12 and len(decimals) < 10:
+        return {"seconds": int(whole), "nanos": int(decimals) * _POWERS[len(decimals)]}
+    found = _DURATION(text)
+    if found is None:
+        raise CodecError('the text is no duration such as "1.5s" with at most 9 decimals')
+    sign, whole, decimals = found.groups()
+    seconds = int(whole)
+    nanos = int(decimals) * _POWERS[len(decimals)] if decimals else 0
+    if seconds > _LONGEST_DURATION:
+        raise CodecError("the duration is beyond 10000 years")
+    if sign:
+        return {"seconds": -seconds, "nanos": -nanos}
+    return {"seconds": seconds, "nanos": nanos}
+
+
+def print_duration(message: duration_pb2.Duration) -> str:
+    """Writes seconds with 0, 3, 6 or 9 decimals and the letter s."""
+    seconds, nanos = message.seconds, message.nanos
+    if 0 <= seconds <= _LONGEST_DURATION and 0 <= nanos < _NANOS:
+        return f"{seconds}{_decimals(nanos)}s" if nanos else f"{seconds}s"
+    if not (-_LONGEST_DURATION <= seconds <= _LONGEST_DURATION and -_NANOS < nanos < _NANOS):
+        raise CodecError("a Duration is beyond 10000 years, or its nanos are no fraction")
+    if seconds > 0 or nanos > 0:
+        raise CodecError("a Duration has seconds and nanos of different signs")
+    return f"-{-seconds}{_decimals(-nanos)}s"
+
+
+def _decimals(nanos: int) -> str:
+    """A fraction in 3, 6 or 9 decimals, or nothing for 0."""
+    if nanos % 1_000_000 == 0:
+        return _MILLIS[nanos // 1_000_000]
+    return f".{nanos:09d}" if nanos % 1000 else f".{nanos // 1000:06d}"
+
+
+def read_field_mask(text: str) -> dict[str, list[str]]:
+    """Reads camelCase paths with commas between them into the fields of a FieldMask."""
+    paths = text.split(",") if text else []
+    if not all(map(_CAMEL_PATH, paths)):
+        raise CodecError("a path has something else than letters, digits and dots")
+    return {"paths": [_CAPITAL.sub(lambda found: f"_{found[0].lower()}", path) for path in paths]}
+
+
+def print_field_mask(message: field_mask_pb2.FieldMask) -> str:
+    """Writes paths in camelCase with commas between them."""
+    paths = message.paths[:]
+    if not all(map(_SNAKE_PATH, paths)) or paths == [""]:
+        raise CodecError("a FieldMask has a path that camelCase cannot spell")
+    return ",".join(_LOW_LINE.sub(lambda found: found[1].upper(), path) for path in paths)
+
+
+def read_bytes(value: Value) -> bytes:
+    """Reads base64 of either alphabet, padded or not; bytes are themselves."""
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise CodecError("the value is no base64 text")
+    body = value.rstrip("=")
+    if len(value) - len(body) > 2:
+        raise CodecError("the text is not base64")
+    try:
+        plain = body.replace("-", "+").replace("_", "/") + "=" * (-len(body) % 4)
+        return base64.b64decode(plain.encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise CodecError("the text is not base64") from error
+
+
+def read_integer(value: Value, low: int, high: int) -> int:
+    """Reads a number or the text of one; CodecError for a fraction and beyond `low` to `high`."""
+    number: int | Decimal
+    if value.__class__ is int:
+        number = value
+    elif isinstance(value, str) and _WHOLE(value):
+        number = int(value)
+    else:
+        number = _read_decimal(value)
+    if not low <= number <= high:
+        raise CodecError("the integer is out of range")
+    if number != int(number):
+        raise CodecError("the number has a fraction, and the field is an integer")
+    return int(number)
+
+
+def _read_decimal(value: Value) -> Decimal:
+    """A number with a point or an exponent, exactly as it was written."""
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, str) and _NUMBER(value):
+        return Decimal(value)
+    if isinstance(value, float) and abs(value) <= _EXACT:
+        return Decimal(value)
+    if isinstance(value, float):
+        raise CodecError("the number is too large a double to be a certain integer")
+    raise CodecError("the value is no integer")
+
+
+def read_double(value: Value) -> float:
+    """Reads a number, the text of one, "NaN", "Infinity" or "-Infinity".
+
+    Decimals become the nearest double, as everywhere; an integer must be one that it holds.
+    """
+    if isinstance(value, str):
+        if value in ("NaN", "Infinity", "-Infinity"):
+            return float(value)
+        if not _NUMBER(value):
+            raise CodecError("the text is no number")
+        value = int(value) if _WHOLE(value) else Decimal(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise CodecError("the value is no number")
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise CodecError("the number is beyond the range of a double") from error
+    if not math.isfinite(number):
+        raise CodecError("the number is beyond the range of a double")
+    if isinstance(value, int) and int(number) != value:
+        raise CodecError("the integer has more digits than a double can hold")
+    return number
+
+
+def read_float(value: Value) -> float:
+    """Reads like `read_double`, for a field of four bytes."""
+    number = read_double(value)
+    if not math.isfinite(number):
+        return number
+    if not -_LARGEST_FLOAT <= number <= _LARGEST_FLOAT:
+        raise CodecError("the number is beyond the range of a float")
+    whole = isinstance(value, int) or (isinstance(value, str) and bool(_WHOLE(value)))
+    if whole and _round(number) != number:
+        raise CodecError("the integer has more digits than a float can hold")
+    return number
+
+
+def _round(number: float) -> float:
+    rounded: float = struct.unpack("<f", struct.pack("<f", number))[0]
+    return rounded
+
+
+def print_float(number: float) -> float:
+    """The double with the fewest digits that names this finite float of four bytes."""
+    for digits in (6, 7, 8):
+        short = float(f"{number:.{digits}g}")
+        try:
+            if _round(short) == number:
+                return short
+        except OverflowError:
+            continue  # the largest floats, rounded up, are beyond the range
+    return float(f"{number:.9g}")

@@ -1,0 +1,59 @@
+"""The compiled printer reads a message once and leaves out its defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from rich_proto import Leaf, Rich, find
+
+from interlaced.codecs.codec import CodecError
+from interlaced.codecs.transcode_plan import Plans
+from interlaced.codecs.transcode_print import Printer
+
+
+def refuse_any(_: object) -> object:
+    raise AssertionError("there is no Any here")
+
+
+def show(message: Any) -> Any:
+    printer = Printer(type(message).DESCRIPTOR, Plans(), refuse_any)
+    return msgspec.json.decode(msgspec.json.encode(printer.print(message)))
+
+
+def test_scalars_keep_their_type_and_wide_integers_become_texts() -> None:
+    assert show(Rich(one_int32=1, one_int64=1, one_bool=True, one_bytes=b"\xff")) == {
+        "oneInt32": 1, "oneInt64": "1", "oneBool": True, "oneBytes": "/w=="
+    }  # fmt: skip
+
+
+def test_what_json_has_no_number_for_is_a_text() -> None:
+    odd = [float("nan"), float("inf"), float("-inf"), -0.0]
+    assert show(Rich(many_double=odd, many_float=odd)) == {
+        "manyDouble": ["NaN", "Infinity", "-Infinity", -0.0],
+        "manyFloat": ["NaN", "Infinity", "-Infinity", -0.0],
+    }
+
+
+def test_keys_of_maps_are_texts() -> None:
+    message = Rich(by_bool={True: "x"}, by_int64={-5: "y"}, map_int64={"a": 5})
+    assert show(message) == {
+        "byBool": {"true": "x"}, "byInt64": {"-5": "y"}, "mapInt64": {"a": "5"}
+    }  # fmt: skip
+
+
+def test_an_enum_is_its_first_name_or_its_number() -> None:
+    assert show(Rich(many_color=[1, 7, 99])) == {"manyColor": ["RED", "DEEP_BLUE", 99]}
+
+
+def test_a_type_with_few_optional_fields_is_read_field_by_field() -> None:
+    printer = Printer(Leaf.DESCRIPTOR, Plans(), refuse_any)
+    assert "ListFields" not in printer.source
+    assert show(Leaf(id="x", part=-0.0)) == {"id": "x", "part": -0.0}
+
+
+def test_a_time_that_is_none_is_refused() -> None:
+    stamp = find("google.protobuf.Timestamp")(nanos=-1)
+    with pytest.raises(CodecError):
+        show(Rich(one_timestamp=stamp))

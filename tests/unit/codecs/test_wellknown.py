@@ -1,0 +1,110 @@
+"""Numbers, bytes, times and paths as JSON spells them, against protobuf's own."""
+
+from __future__ import annotations
+
+import struct
+from decimal import Decimal
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interlaced.codecs import wellknown
+from interlaced.codecs.codec import CodecError
+
+SECONDS = st.integers(-62135596800, 253402300799)
+NANOS = st.sampled_from([0, 1, 1000, 1_000_000, 120_000_000, 999_999_999]) | st.integers(
+    0, 999_999_999
+)
+
+
+@given(SECONDS, NANOS)
+def test_times_are_spelled_as_protobuf_spells_them(seconds: int, nanos: int) -> None:
+    stamp = Timestamp(seconds=seconds, nanos=nanos)
+    assert wellknown.print_timestamp(stamp) == stamp.ToJsonString()
+    assert Timestamp(**wellknown.read_timestamp(stamp.ToJsonString())) == stamp
+
+
+@given(st.integers(0, 315576000000), NANOS, st.sampled_from([1, -1]))
+def test_durations_are_spelled_as_protobuf_spells_them(seconds: int, nanos: int, sign: int) -> None:
+    span = Duration(seconds=sign * seconds, nanos=sign * nanos)
+    assert wellknown.print_duration(span) == span.ToJsonString()
+    assert Duration(**wellknown.read_duration(span.ToJsonString())) == span
+
+
+def test_offsets_move_a_time() -> None:
+    read = wellknown.read_timestamp
+    assert read("1970-01-01T01:30:00+01:30") == {"seconds": 0, "nanos": 0}
+    assert read("1969-12-31T23:00:00.25-01:00") == {"seconds": 0, "nanos": 250_000_000}
+
+
+@pytest.mark.parametrize(
+    "stamp", [Timestamp(seconds=253402300800), Timestamp(seconds=-62135596801), Timestamp(nanos=-1)]
+)
+def test_times_beyond_the_calendar_are_not_printed(stamp: Timestamp) -> None:
+    with pytest.raises(CodecError):
+        wellknown.print_timestamp(stamp)
+
+
+@pytest.mark.parametrize(
+    "span", [Duration(seconds=315576000001), Duration(seconds=1, nanos=-1), Duration(nanos=10**9)]
+)
+def test_durations_that_are_none_are_not_printed(span: Duration) -> None:
+    with pytest.raises(CodecError):
+        wellknown.print_duration(span)
+
+
+def test_paths_change_their_case_and_come_back() -> None:
+    mask = FieldMask(paths=["a_b.c", "d", "e_f_g"])
+    assert wellknown.print_field_mask(mask) == "aB.c,d,eFG"
+    assert FieldMask(**wellknown.read_field_mask("aB.c,d,eFG")) == mask
+    for odd in (["aB"], ["a_"], ["a_1"], ["a,b"], [""]):
+        with pytest.raises(CodecError):
+            wellknown.print_field_mask(FieldMask(paths=odd))
+
+
+@given(st.binary(max_size=20))
+def test_base64_of_either_alphabet_is_read(data: bytes) -> None:
+    import base64
+
+    for text in (base64.b64encode(data), base64.urlsafe_b64encode(data)):
+        assert wellknown.read_bytes(text.decode()) == data
+        assert wellknown.read_bytes(text.decode().rstrip("=")) == data
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_the_printed_float_is_the_same_float(number: float) -> None:
+    short = wellknown.print_float(number)
+    assert struct.pack("<f", short) == struct.pack("<f", number)
+    assert len(repr(short)) <= len(repr(number))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [2**31, -(2**31) - 1, 1.5, Decimal("1e-999999"), Decimal("1e999999"), True, None, "1.5"],
+)
+def test_an_integer_field_takes_no_more_than_it_holds(value: object) -> None:
+    with pytest.raises(CodecError):
+        wellknown.read_integer(value, -(2**31), 2**31 - 1)
+
+
+def test_an_integer_is_read_from_each_spelling_exactly() -> None:
+    for value in (5, 5.0, Decimal("5.0"), "5", "5.0", "0.5e1", "+5", "05"):
+        assert wellknown.read_integer(value, 0, 9) == 5
+    exact = Decimal("9007199254740993.0")
+    assert wellknown.read_integer(exact, 0, 2**63) == 2**53 + 1
+
+
+def test_doubles_and_floats_take_what_they_hold() -> None:
+    assert wellknown.read_double("-Infinity") == float("-inf")
+    assert wellknown.read_double(2**60) == 2.0**60
+    assert wellknown.read_float(Decimal("0.1")) == 0.1
+    for value in (2**53 + 1, "1e400", 10**400, True, "inf", float("nan"), None):
+        with pytest.raises(CodecError):
+            wellknown.read_double(value)
+    for value in (2**24 + 1, 1e39, "1e39"):
+        with pytest.raises(CodecError):
+            wellknown.read_float(value)
