@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -19,9 +20,14 @@ __all__ = [
     "Reloads",
     "run_until_stopped",
     "serve_forever",
+    "settled_memory",
     "stop_signal",
     "write_addresses",
 ]
+
+
+_YOUNG = 10_000
+"""How many more objects are made than freed before a collection; Python's own number is 700."""
 
 
 class Reloads(Protocol):
@@ -53,7 +59,23 @@ async def run_until_stopped(
             write_addresses(addresses, ports_file)
         if greet is not None:
             greet(addresses)
-        await stopped.wait()
+        with settled_memory():
+            await stopped.wait()
+
+
+@contextlib.contextmanager
+def settled_memory() -> Iterator[None]:
+    """Sets what the boot made aside, where no collection looks at it any more, and lets the young
+    generation grow larger while it serves: calls leave hardly any circles behind."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @contextlib.asynccontextmanager

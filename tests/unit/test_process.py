@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from served import process
 
 from interlace import Client
 from interlaced.app import Addresses, App
-from interlaced.process import run_until_stopped, stop_signal
+from interlaced.process import run_until_stopped, settled_memory, stop_signal
 from interlaced.settings import Ingress, Settings, SettingsError
 
 MANIFEST = """\
@@ -174,3 +175,12 @@ async def logged(log: Path, event: str) -> None:
     async for _ in rounds():
         if event in log.read_text():  # noqa: ASYNC240  # a small file on this machine
             return
+
+
+def test_what_the_boot_made_is_set_aside_while_it_serves() -> None:
+    before = gc.get_threshold()
+    with settled_memory():
+        assert gc.get_freeze_count() > 10_000
+        assert gc.get_threshold()[0] > before[0]
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
