@@ -126,6 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for told in alone:
         print(told)
     counts = [change.verdict(threshold) for change in changes]
+    commits = [str(run.machine.get("commit", "unknown")) for run in runs]
+    print(f"from commit {commits[0]} to {commits[1]}", file=sys.stderr)
     words = (IMPROVED, REGRESSED, WITHIN_NOISE)
     print(", ".join(f"{counts.count(word)} {word}" for word in words), file=sys.stderr)
     return REGRESSION if asked.gate and REGRESSED in counts else 0

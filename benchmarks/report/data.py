@@ -26,6 +26,7 @@ COLUMNS: Mapping[str, str] = {
     "cpu_ms": "CPU ms",
     "offered": "offered per s",
     "rate": "rate per s",
+    "errors": "errors",
     "p50_ms": "p50 ms",
     "p90_ms": "p90 ms",
     "p99_ms": "p99 ms",
@@ -33,8 +34,7 @@ COLUMNS: Mapping[str, str] = {
     "max_ms": "max ms",
     "rss_mb": "RSS MB",
     "kb_per_subscriber": "kB per subscriber",
-    "busy": "busy cores",
-    "errors": "errors",
+    "busy": "busy",
 }
 """The figures that tables of the service show, in their order, with their heads."""
 _LEFT_OUT = ("calls",)

@@ -50,7 +50,7 @@ table { border-collapse: collapse; font-size: .875rem; line-height: 1.4; min-wid
 caption { text-align: left; padding: 0 0 .4rem; }
 th, td { text-align: left; vertical-align: baseline; padding: .3rem .95rem .3rem 0;
   border-top: 1px solid var(--faint); font-weight: 400; }
-tbody th { min-width: 8rem; }
+tbody th { min-width: 7rem; }
 tbody th, thead th:first-child { position: sticky; left: 0; background: var(--paper); }
 tbody tr:has(> th:empty) > * { border-top-color: transparent; padding-top: 0; }
 tbody tr:first-child > * { border-top: 0; }

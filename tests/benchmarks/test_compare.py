@@ -89,6 +89,7 @@ def test_a_case_that_only_one_run_has_is_named(tmp_path: Path, capsys: Capture) 
     assert "only in A: boot\n" in told.out
     assert "fanout (width=8)  [ratio of windows run in turn]" in told.out
     assert ", 0 regressed, " in told.err
+    assert "from commit 0123456789ab to 0123456789ab\n" in told.err
 
 
 def test_only_under_the_gate_a_regression_ends_it_with_5(tmp_path: Path, capsys: Capture) -> None:

@@ -44,7 +44,7 @@ def quick() -> None:
     Example: interlace bench quick
     """
     root = find_checkout(Path.cwd())
-    _forget(root)
+    _forget(root, *_SUITES)
     again = ("--command", "interlace bench quick")
     codes = [_run(root, f"benchmarks.{suite}", "--quick") for suite in _SUITES]
     _must(root, "benchmarks.summary", *again)
@@ -60,7 +60,9 @@ def codecs() -> None:
 
     Example: interlace bench codecs
     """
-    _must(find_checkout(Path.cwd()), "benchmarks.codecs")
+    root = find_checkout(Path.cwd())
+    _forget(root, "codecs")
+    _must(root, "benchmarks.codecs")
     suggest("interlace bench report")
 
 
@@ -69,7 +71,9 @@ def service() -> None:
 
     Example: interlace bench service
     """
-    _must(find_checkout(Path.cwd()), "benchmarks.service")
+    root = find_checkout(Path.cwd())
+    _forget(root, "service")
+    _must(root, "benchmarks.service")
     suggest("interlace bench report")
 
 
@@ -136,9 +140,9 @@ def _is_ours(folder: Path) -> bool:
     return bool(project.get("name") == "interlaced")
 
 
-def _forget(root: Path) -> None:
+def _forget(root: Path, *suites: str) -> None:
     """Removes what an older run left, so that nothing of it is taken for what is measured now."""
-    for name in (*_SUITES, "summary"):
+    for name in (*suites, "summary"):
         (root / _RESULTS / f"{name}.json").unlink(missing_ok=True)
 
 

@@ -112,16 +112,19 @@ def test_a_verb_ends_with_1_where_its_module_does_not_end_well(
     assert [name for name, _ in told(checkout)] == ["service", "summary"]
 
 
-def test_what_an_older_run_left_is_never_taken_for_what_quick_measures(
-    checkout: Path, capsys: Capture
+@pytest.mark.parametrize(
+    ("verb", "kept"),
+    [("quick", []), ("codecs", ["service.json"]), ("service", ["codecs.json"])],
+)
+def test_what_an_older_run_left_is_never_taken_for_what_is_measured_now(
+    checkout: Path, capsys: Capture, verb: str, kept: list[str]
 ) -> None:
     results = checkout / "build" / "bench"
     results.mkdir(parents=True)
-    names = ("service.json", "codecs.json", "summary.json", "other.json")
-    for name in names:
+    for name in ("service.json", "codecs.json", "summary.json", "other.json"):
         (results / name).write_text("{}")
-    assert invoke(capsys, "bench", "quick").code == 0
-    assert [path.name for path in results.iterdir()] == ["other.json"]
+    assert invoke(capsys, "bench", verb).code == 0
+    assert {path.name for path in results.iterdir()} == {"other.json", *kept}
 
 
 @pytest.mark.parametrize("arguments", [["quick"], ["gate"], ["report"], ["compare", "a", "b"]])
