@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
+from typing import Final
 
 from interlaced.core.clock import TimeLimit
 from interlaced.core.ports import Clock, Resolve
@@ -16,13 +17,17 @@ from interlaced.transport.wire_errors import connect_failure, slow_connect, tls_
 
 __all__ = ["Dialer"]
 
+_SHUNNED: Final = 30.0
+"""How long an address that could not be connected to goes last, in seconds."""
+
 
 class Dialer:
     """Connects to `host` and `port` within `timeout` seconds of the Clock.
 
     The guard sees the very address that is connected to. Several addresses of a name are tried one
-    after the other, the one that answered last first, each with its share of the time that is
-    left, so that a dead one cannot take it all. A TLS session is resumed where the server lets us.
+    after the other in the resolver's order, which spreads the load, each with its share of the
+    time that is left, so that a dead one cannot take it all; one that failed goes last for half a
+    minute. A TLS session is resumed where the server lets us.
     """
 
     def __init__(  # noqa: PLR0913  # all by keyword: what a connect needs to know
@@ -42,7 +47,7 @@ class Dialer:
         self._clock = clock
         self._timeout = timeout
         self._tls = tls
-        self._last = ""
+        self._shunned: dict[str, float] = {}
 
     async def dial(self, factory: Callable[[], Wire]) -> Wire:
         """Returns a new connection; UPSTREAM_CONNECT, UPSTREAM_TLS, EGRESS_DENIED or OVERLOADED,
@@ -65,10 +70,9 @@ class Dialer:
         addresses = list(await self._lookup(self._host, self._port))
         if not addresses:
             raise OSError("the name has no address")
-        if self._last in addresses:
-            addresses.remove(self._last)
-            addresses.insert(0, self._last)
-        return addresses
+        now = self._clock.now()
+        self._shunned = {each: until for each, until in self._shunned.items() if until > now}
+        return sorted(addresses, key=self._shunned.__contains__)
 
     async def _try(
         self, addresses: Sequence[str], until: float, factory: Callable[[], Wire]
@@ -82,7 +86,7 @@ class Dialer:
             except ssl.SSLError:
                 raise  # another address of the name would be no better known
             except OSError:  # TimeoutError is one
-                continue
+                self._shunned[address] = now + _SHUNNED
         return await self._connect(addresses[-1], factory)
 
     async def _connect(self, address: str, factory: Callable[[], Wire]) -> Wire:
@@ -92,7 +96,6 @@ class Dialer:
         _, wire = await loop.create_connection(
             factory, address, self._port, ssl=self._tls, server_hostname=name
         )
-        self._last = address
         return wire
 
     def learn(self, wire: Wire) -> None:

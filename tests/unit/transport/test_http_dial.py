@@ -18,7 +18,9 @@ from interlaced.transport.http_wire import Wire
 Behave = Callable[[str], object]
 
 
-def dial(*addresses: str, behave: Behave, times: int = 1, host: str = "a.example") -> list[object]:
+def dial(
+    *addresses: str, behave: Behave, times: int = 1, pause: float = 0.0, host: str = "a.example"
+) -> list[object]:
     """Returns the addresses that were tried, and what came of it each time."""
     clock = VirtualClock()
     seen: list[object] = []
@@ -53,16 +55,21 @@ def dial(*addresses: str, behave: Behave, times: int = 1, host: str = "a.example
             except Failure as failure:
                 assert failure.reached is Reached.NOT_SENT
                 seen.append(failure.reason)
+            await clock.sleep(pause)
         seen.append(clock.now() - 1000)
 
     clock.run(main())
     return seen
 
 
-def test_addresses_are_tried_in_turn_and_the_good_one_first_the_next_time() -> None:
+def test_addresses_are_tried_in_turn_and_a_dead_one_goes_last_for_a_while() -> None:
     refuse = {"10.0.0.1": ConnectionRefusedError()}
-    seen = dial("10.0.0.1", "10.0.0.2", behave=refuse.get, times=2)
-    assert seen == ["10.0.0.1", "10.0.0.2", "10.0.0.2", 0.0]
+    seen = dial("10.0.0.1", "10.0.0.2", behave=refuse.get, times=3, pause=20.0)
+    assert seen == ["10.0.0.1", "10.0.0.2", "10.0.0.2", "10.0.0.1", "10.0.0.2", 60.0]
+
+
+def test_the_resolvers_order_is_kept() -> None:
+    assert dial("10.0.0.3", "10.0.0.1", behave={}.get, times=2) == ["10.0.0.3", "10.0.0.3", 0.0]
 
 
 def test_an_address_that_hangs_takes_only_its_share() -> None:
