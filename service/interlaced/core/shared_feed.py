@@ -359,6 +359,10 @@ class SharedFeed:
             self.ring.begin_epoch(epoch)
             self._miss(Gap(GapWhy.NEW_HISTORY), floor)
 
+    def release(self) -> None:
+        """This worker no longer reads the upstream, which is connected."""
+        self._observer.disconnected(None, 0.0)
+
     def let_go(self) -> None:
         """A worker that depended on this one does so no more."""
         self._leave()

@@ -132,7 +132,7 @@ class _Client:
                     return self._join(*arguments)
                 case "settle":
                     return self._settle(*arguments)
-        except TypeError as error:
+        except (TypeError, ValueError, AttributeError) as error:
             raise WireError("the request has other arguments") from error
         raise WireError("the request is not known")
 

@@ -98,6 +98,9 @@ class RelayIntake:
                 self._note(error)
             except (Failure, NotConnected):
                 self._shared.follow(is_connected=False)
+            except Exception as error:  # noqa: BLE001  # a bug must not stop a feed for good
+                self._shared.follow(is_connected=False)
+                log.error("relay.broken", feed=self._shared.binding.name, exc_info=error)
             attempt = 0 if self._shared.clock.now() - began > 1.0 else attempt + 1
             await self._shared.clock.sleep(_RETRY.delay(attempt, self._random))
 

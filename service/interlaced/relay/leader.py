@@ -70,8 +70,11 @@ class Leader:
         await self._listener.start(path)
 
     async def close(self) -> None:
-        """Lets go of every follower."""
+        """Lets go of every follower, and of the upstream."""
         await self._listener.close()
+        if self._is_connected:
+            self._is_connected = False
+            self._shared.release()
 
     # what the pump tells
 

@@ -12,7 +12,8 @@ from interlaced.relay.wire import WireError
 
 __all__ = ["Scanner", "pack_items", "pack_place", "unpack_items", "unpack_place"]
 
-_ENTRY = struct.Struct(">BIHIIIII")  # 1, epoch, and the lengths of what follows
+# 1, epoch, the length of the position, of four texts in characters, of them all in bytes, of data
+_ENTRY = struct.Struct(">BIHIIIIII")
 _MISSING = struct.Struct(">BBII")  # 0, why, and the lengths of two texts; a place follows
 _PLACE = struct.Struct(">BIdH")  # origin, epoch, time, length of the position
 _WHYS = tuple(GapWhy)
@@ -73,13 +74,13 @@ def pack_items(items: Sequence[Item]) -> bytes:
 
 
 def _pack_entry(entry: Entry, parts: list[bytes]) -> None:
-    texts = [
-        text.encode(errors="surrogatepass")
-        for text in (entry.type, entry.source, entry.subject, entry.key)
-    ]
-    lengths = [len(text) for text in texts]
-    head = _ENTRY.pack(1, entry.epoch, len(entry.position), *lengths, len(entry.data))
-    parts += (head, entry.position, *texts, entry.data)
+    kind, source, subject, key = entry.type, entry.source, entry.subject, entry.key
+    texts = f"{kind}{source}{subject}{key}".encode(errors="surrogatepass")
+    head = _ENTRY.pack(
+        *(1, entry.epoch, len(entry.position), len(kind), len(source), len(subject), len(key)),
+        *(len(texts), len(entry.data)),
+    )
+    parts += (head, entry.position, texts, entry.data)
 
 
 def _pack_missing(missing: Missing, parts: list[bytes]) -> None:
@@ -105,18 +106,17 @@ def unpack_items(data: bytes) -> list[Item]:
 
 
 def _entry(scanner: Scanner) -> Entry:
-    mark, epoch, position, kind, source, subject, key, size = scanner.fields(_ENTRY)
-    if mark != 1:
+    mark, epoch, place, kind, source, subject, key, texts, size = scanner.fields(_ENTRY)
+    position = scanner.take(place)
+    text = scanner.text(texts)
+    source += kind
+    subject += source
+    if mark != 1 or len(text) != subject + key:
         raise WireError("there is no such item")
     return Entry(
-        position=scanner.take(position),
-        epoch=epoch,
-        type=scanner.text(kind),
-        source=scanner.text(source),
-        subject=scanner.text(subject),
-        key=scanner.text(key),
-        data=scanner.take(size),
-    )
+        scanner.take(size), epoch, position,
+        text[:kind], text[kind:source], text[source:subject], text[subject:],
+    )  # fmt: skip
 
 
 def _missing(scanner: Scanner) -> Missing:

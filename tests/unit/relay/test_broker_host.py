@@ -98,6 +98,8 @@ async def test_a_worker_that_speaks_otherwise_is_turned_away(
         [(1, "publish", [])],
         [(1, "publish", ["Orders", [[1]]])],
         [(1, "publish", "Orders")],
+        [(1, "publish", [7, []])],
+        [(1, "join", ["Orders", [], RULE])],
         [(1, "settle", [b"", 1, ["ack", None, ""]])],
         [(1, "read", [None])],
         [(1, "open", ["Orders", START]), (2, "open", ["Orders", START])],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from feed_rig import ScriptedFeed, after
@@ -10,6 +11,7 @@ from relay_rig import hear, settled, stop, until, workers
 from interlaced.core.frame import Wishes
 from interlaced.core.model import GapWhy
 from interlaced.core.ports import Start, StartKind
+from interlaced.core.ring import Item
 
 
 async def test_the_whole_group_has_one_upstream_connection_and_encodes_once(
@@ -190,3 +192,37 @@ async def test_a_changed_configuration_reconnects_once_and_says_so(tmp_path: Pat
         await until(lambda: bool(first.gaps and second.gaps) and len(feed.readers) == 1)
         feed.publish(2)
         await until(lambda: first.got[-1] == second.got[-1] == 2)
+
+
+async def test_a_bug_of_a_connector_stops_no_feed_for_good(tmp_path: Path) -> None:
+    feed = ScriptedFeed(replays=True)
+    async with workers(tmp_path, feed, 2) as (one, two):
+        first, second = await hear(one), await hear(two)
+        feed.publish(1)
+        await settled(first, second, got=[1])
+        shared = two.hub.find("up.Ticks")
+        adopt, broken = shared.adopt, [ValueError("a bug")]
+
+        async def fails_once(items: Sequence[Item]) -> None:
+            if broken:
+                raise broken.pop()
+            await adopt(items)
+
+        shared.adopt = fails_once  # type: ignore[method-assign]  # the test's own bug
+        feed.publish(2)
+        await settled(first, second, got=[1, 2])
+
+
+async def test_a_worker_that_leads_no_more_says_that_it_is_not_connected(tmp_path: Path) -> None:
+    feed = ScriptedFeed()
+    async with workers(tmp_path, feed, 2, retain=0.0) as (one, two):
+        first = await hear(one)
+        await first.kill()
+        await until(lambda: not feed.readers)
+        second = await hear(two)
+        feed.publish(1)
+        await settled(second, got=[1])
+        told = [rig.observer.feeds["up", "Ticks"] for rig in (one, two)]
+        assert [each.connections for each in told] == [1, 1]
+        assert told[0].disconnections == [(None, 0.0)]
+        assert told[1].disconnections == []

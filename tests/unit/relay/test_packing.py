@@ -68,6 +68,10 @@ def test_what_is_not_known_is_refused() -> None:
     for data in (b"\x02" + bytes(60), gap[:1] + b"\x09" + gap[2:], gap[:10] + b"\x05" + gap[11:]):
         with pytest.raises(WireError):
             unpack_items(data)
-    entry = struct.pack(">BIHIIIII", 1, 0, 0, 1, 0, 0, 0, 0) + b"\xff"
-    with pytest.raises(WireError):
-        unpack_items(entry)
+    head = ">BIHIIIIII"
+    for entry in (
+        struct.pack(head, 1, 0, 0, 1, 0, 0, 0, 1, 0) + b"\xff",
+        struct.pack(head, 1, 0, 0, 1, 0, 0, 0, 2, 0) + b"ab",
+    ):
+        with pytest.raises(WireError):
+            unpack_items(entry)
