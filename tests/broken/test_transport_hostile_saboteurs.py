@@ -80,7 +80,7 @@ class TakesAnyTrailer(Lean):
         def _begin_body(self, head: Head) -> None:
             super()._begin_body(head)
             if head.length == CHUNKED:
-                self._guard = Lax()
+                self._guard = Lax(self._pieces)
 
 
 class Lax(ChunkGuard):

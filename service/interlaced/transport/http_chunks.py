@@ -17,16 +17,18 @@ _FRAMING: Final = frozenset(("content-length", "transfer-encoding", "host", "tra
 
 
 class ChunkGuard:
-    """Follows a chunked body piece by piece and finds its end.
+    """Follows a chunked body piece by piece, takes its chunks out and finds its end.
 
-    The parser decodes the chunks. It lets extensions pass, which no honest server of ours sends
-    and which other readers cut off elsewhere, and any number of trailers; so the guard goes
-    first. UPSTREAM_MALFORMED or TOO_LARGE is raised by `feed`.
+    llhttp lets extensions pass, which no honest server of ours sends and which other readers cut
+    off elsewhere, and any number of trailers; so the guard goes first. UPSTREAM_MALFORMED or
+    TOO_LARGE is raised by `feed`.
     """
 
-    __slots__ = ("_held", "_left", "_trailers")
+    __slots__ = ("_held", "_left", "_pieces", "_trailers")
 
-    def __init__(self) -> None:
+    def __init__(self, pieces: list[bytes]) -> None:
+        """`pieces` is where the bytes of the chunks go."""
+        self._pieces = pieces
         self._left = 0  # bytes of the chunk that are still to come, its line end among them
         self._held = b""  # the beginning of a line
         self._trailers = -1  # how many trailers so far, once the last chunk is there
@@ -57,6 +59,7 @@ class ChunkGuard:
         left, here = self._left, len(data) - place
         if left > 2:
             taken = min(left - 2, here)
+            self._pieces.append(data[place : place + taken])
             self._left = left - taken
             return place + taken
         if data[place] != (13 if left == 2 else 10):

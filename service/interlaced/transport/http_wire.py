@@ -25,40 +25,34 @@ Answered = HttpResponse | Failure
 _MOST_INTERIM: Final = 64
 
 
-class _Pieces:
-    """What the parser calls: it gathers the decoded body."""
+class _End:
+    """What llhttp calls: it says where the body ends. It has no `on_body`, so that nothing of the
+    body is copied for it."""
 
-    __slots__ = ("is_whole", "on_body", "taken")
+    __slots__ = ("is_there",)
 
     def __init__(self) -> None:
-        self.taken: list[bytes] = []
-        self.on_body = self.taken.append
-        self.is_whole = False
-
-    def take(self) -> bytes:
-        """Returns what is there, and forgets it."""
-        taken = self.taken
-        data = taken[0] if len(taken) == 1 else b"".join(taken)
-        taken.clear()
-        return data
+        self.is_there = False
 
     def on_message_complete(self) -> None:
-        """Is told by the parser that the body is at its end."""
-        self.is_whole = True
+        """Is told that the body is at its end."""
+        self.is_there = True
 
 
 class Wire(asyncio.Protocol):
     """A connection with at most one request on it.
 
-    Two readers look at every answer: the strict one of this house, and llhttp, which decodes the
-    body. What only one of them takes is refused. After a refusal, after bytes that nobody asked
-    for and after an answer that ends the connection, `is_open` is False for good.
+    Two readers look at every answer: the strict one of this house, and llhttp. What only one of
+    them takes is refused, and so is an answer that ends elsewhere for the other. After a refusal,
+    after bytes that nobody asked for and after an answer that ends the connection, `is_open` is
+    False for good.
     """
 
     __slots__ = (
         "_blocked",
         "_body",
         "_effort",
+        "_end_of_other",
         "_guard",
         "_head",
         "_held",
@@ -86,8 +80,9 @@ class Wire(asyncio.Protocol):
         self._loop = loop
         self._limit = limit
         self._on_lost = on_lost
-        self._pieces = _Pieces()
-        self._parser = HttpResponseParser(self._pieces)
+        self._pieces: list[bytes] = []
+        self._end_of_other = _End()
+        self._parser = HttpResponseParser(self._end_of_other)
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[Answered] | None = None
         self._blocked: asyncio.Future[None] | None = None
@@ -242,39 +237,47 @@ class Wire(asyncio.Protocol):
         elif length > self._limit:
             raise too_large(self._limit)
         if length == CHUNKED:
-            self._guard = ChunkGuard()
+            self._guard = ChunkGuard(self._pieces)
 
     def _read_body(self, data: bytes, start: int, head: Head) -> None:
         """Takes a piece of the answer, whose body begins at `start` in it."""
-        size = len(data)
-        end = -1
+        pieces = self._pieces
+        end, stop = -1, len(data)
         if self._guard is not None:
             end = self._guard.feed(data, start)
-        elif head.length != UNTIL_CLOSE:
-            here = size - start
-            if here >= self._left:
-                end = start + self._left
-            else:
+        else:
+            if head.length != UNTIL_CLOSE:
+                here = stop - start
+                if here >= self._left:
+                    end = stop = start + self._left
                 self._left -= here
-        if end >= 0 and end != size:
+            if stop > start:
+                pieces.append(data[start:stop])
+        if end >= 0 and end != len(data):
             head.is_kept = False  # whoever sends more than was asked for is not trusted again
             data = data[:end]
-        pieces = self._pieces
-        # The parser cannot be told that an answer to HEAD has no body: it is not shown those.
+        # llhttp cannot be told that an answer to HEAD has no body: it is not shown those.
         if not self._is_bodiless:
             self._parser.feed_data(data)
-            if self._body is not None and pieces.taken:
-                self._body.feed(pieces.take())
-            if pieces.is_whole is not (end >= 0):
-                raise malformed()  # the two readers do not agree on where it ends
+            if self._end_of_other.is_there is not (end >= 0):
+                raise malformed()
+        if self._body is not None and pieces:
+            self._body.feed(self._take())
         if end >= 0:
             self._finish(head)
+
+    def _take(self) -> bytes:
+        """Returns what is there of the body, and forgets it."""
+        pieces = self._pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        return data
 
     def _finish(self, head: Head) -> None:
         effort, body = self._effort, self._body
         assert effort is not None  # noqa: S101  # it is under way
         # Without a coding, a body of a known and allowed length needs no further look.
-        data = self._pieces.take() if body is None else body.finish()
+        data = self._take() if body is None else body.finish()
         answer = HttpResponse(head.status, head.headers, data)
         effort.reached = Reached.REPLIED
         if not (head.is_kept and self.is_sent):
@@ -299,7 +302,7 @@ class Wire(asyncio.Protocol):
         waiter, self._waiter = self._waiter, None
         self._effort = self._head = self._body = self._guard = None
         self._interim = 0
-        self._pieces.is_whole = False
+        self._end_of_other.is_there = False
         self._release()
         if waiter is not None and not waiter.done():
             waiter.set_result(answer)

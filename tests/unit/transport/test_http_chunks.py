@@ -12,9 +12,9 @@ from interlaced.core.failure import Failure, Reason
 from interlaced.transport.http_chunks import ChunkGuard
 
 
-def end_of(*pieces: bytes) -> int:
+def end_of(*pieces: bytes, chunks: list[bytes] | None = None) -> int:
     """Returns the end in all pieces together, or -1."""
-    guard = ChunkGuard()
+    guard = ChunkGuard([] if chunks is None else chunks)
     before = 0
     for piece in pieces:
         end = guard.feed(piece)
@@ -37,7 +37,9 @@ def test_it_finds_the_end_wherever_the_body_is_cut(
     places = sorted({0, *(cut for cut in cuts if cut < len(body)), len(body)})
     pieces = [body[start:stop] for start, stop in pairwise(places)]
     pieces[-1] += b"behind"
-    assert end_of(*pieces) == len(body)
+    found: list[bytes] = []
+    assert end_of(*pieces, chunks=found) == len(body)
+    assert b"".join(found) == b"".join(chunks)
     assert end_of(body[:-1]) == -1
 
 
