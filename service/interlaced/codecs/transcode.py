@@ -100,7 +100,8 @@ class Transcoder(Generic[M]):
                 message = reader.read_json(data)
             except UNUSUAL:
                 continue
-            self._prefer(reader)
+            if reader is not self._readers[0]:
+                self._prefer(reader)
             return message
         return self._read_carefully(_parse(data))
 
@@ -115,14 +116,14 @@ class Transcoder(Generic[M]):
                 message = reader.read_data(value)
             except UNUSUAL:
                 continue
-            self._prefer(reader)
+            if reader is not self._readers[0]:
+                self._prefer(reader)
             return message
         return self._read_carefully(value)
 
     def _prefer(self, reader: FastReader[M]) -> None:
         """Tries first what worked last: an upstream spells its keys in one way."""
-        if reader is not self._readers[0]:
-            self._readers = [reader, *(other for other in self._readers if other is not reader)]
+        self._readers = [reader, *(other for other in self._readers if other is not reader)]
 
     def _read_carefully(self, value: Value) -> M:
         try:

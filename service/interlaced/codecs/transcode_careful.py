@@ -221,7 +221,7 @@ class CarefulReader:
             rest = self._embedded(rest)
         content = self._one(element, rest, place, left - 1)
         try:
-            return {"type_url": url, "value": build(held, content).SerializeToString()}
+            return {"type_url": url, "value": _build(held, content).SerializeToString()}
         except EncodeError as error:
             raise CodecError("an Any lacks a required field") from error
 
@@ -233,7 +233,7 @@ class CarefulReader:
         return rest["value"]
 
 
-def build(message: object, content: Content) -> Message:
+def _build(message: object, content: Content) -> Message:
     """A message of this type from what was read for it."""
     if isinstance(content, Message):
         return content

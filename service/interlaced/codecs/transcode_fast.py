@@ -92,15 +92,19 @@ class FastReader(Generic[M]):
         exec(self.source, names)  # noqa: S102  # every name in it is ours or written with repr
         self._read: Callable[[Any, int, list[Any]], int] = names["read0"]
         self._count: Callable[[Any], int] = names["count0"]
-        self._fill: Callable[[M, Any], None] | None = names.get("fill0")
+        self._fill: Callable[[M, Any], None] = names.get("fill0", _fill_nothing)
 
     def read_json(self, data: bytes) -> M:
         """Reads JSON, or raises one of UNUSUAL."""
         content = self._decode(data)
         later: list[Any] = []
-        if not has_keys(data, self._read(content, DEEPEST, later)):
+        keys = self._read(content, DEEPEST, later)
+        if data.count(b":") != keys and not has_keys(data, keys):
             raise CodecError("a key names no field")
-        return self._build(content, later)
+        message = self._class(**content)
+        if later:
+            self._fill(message, iter(later))
+        return message
 
     def read_data(self, value: Value) -> M:
         """Reads plain data, which it leaves as it is, or raises one of UNUSUAL."""
@@ -109,11 +113,8 @@ class FastReader(Generic[M]):
         # It could be converted, so its lists and objects are where the type has them.
         if self._read(content, DEEPEST, later) != self._count(value):
             raise CodecError("a key names no field")
-        return self._build(content, later)
-
-    def _build(self, content: dict[str, Any], later: list[Any]) -> M:
         message = self._class(**content)
-        if self._fill is not None:
+        if later:
             self._fill(message, iter(later))
         return message
 
@@ -158,6 +159,10 @@ class FastReader(Generic[M]):
             if element.kind in _DYNAMIC:
                 names[element.kind] = _make_dynamic(element)
         return names
+
+
+def _fill_nothing(_: Message, __: object) -> None:
+    """For a type that has no map to fill."""
 
 
 def _make_dynamic(element: Element) -> Callable[[Value], Message]:

@@ -58,7 +58,7 @@ def judge(transcoder: Transcoder[Any], kind: type[Message], text: str, **options
     return "same" if got == want else "other"
 
 
-@settings(max_examples=400)
+@settings(max_examples=1000)
 @given(draw_message("rich.Rich"))
 def test_a_message_is_printed_and_read_as_the_oracle_does_it(message: Message) -> None:
     text = show(message)
@@ -97,7 +97,7 @@ def test_presence_defaults_and_closed_enums_are_those_of_proto2(message: Message
     assert bytes_of(OLD.from_json(text.encode())) == bytes_of(parse(text, Old))
 
 
-@settings(max_examples=200)
+@settings(max_examples=400)
 @given(draw_message("rich.Rich"))
 def test_original_names_are_read_too(message: Message) -> None:
     text = json_format.MessageToJson(
@@ -106,7 +106,7 @@ def test_original_names_are_read_too(message: Message) -> None:
     assert bytes_of(RICH.from_json(text.encode())) == bytes_of(parse(text))
 
 
-@settings(max_examples=300)
+@settings(max_examples=800)
 @given(draw_message("rich.Rich"), st.sampled_from(ATOMS), st.randoms(use_true_random=False))
 def test_one_odd_value_anywhere_is_judged_as_the_oracle_does(
     message: Message, atom: str, dice: Any
@@ -378,9 +378,13 @@ def test_json_that_spells_everything_usually_never_meets_the_careful_reader(
     )  # fmt: skip
     monkeypatch.delattr(transcoder, "_careful")
     assert transcoder.from_json(transcoder.to_json(message)) == message
-    assert (
-        transcoder.from_json(json.dumps(transcoder.to_data(message), indent=1).encode()) == message
-    )
+    spaced = json.dumps(transcoder.to_data(message), indent=1).encode()
+    assert transcoder.from_json(spaced) == message
+    shelf = Transcoder(Shelf, pool=POOL)
+    monkeypatch.delattr(shelf, "_careful")
+    boxes = [{"map_int64": {"a": 2**60}, "by_bool": {True: 5}, "map_color": {"b": 7}}, {}]
+    filled = Shelf(word_counts={"c": 2**63}, more_boxes=boxes, first_box={"next": boxes[0]})
+    assert shelf.from_json(shelf.to_json(filled)) == filled
 
 
 def test_the_shortest_digits_name_a_float() -> None:
