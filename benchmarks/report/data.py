@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.figures import merged, middle, sides, values
-from benchmarks.harness.results import Case, Interval, Run
+from benchmarks.harness.results import Case, Interval, Run, VariantValue
 from benchmarks.harness.stats import iqr
 from benchmarks.report.markup import Cell, Safe, escape, paragraph, table
 from benchmarks.report.scale import number
@@ -60,12 +60,15 @@ class Results:
 
 def variant_text(case: Case, *, without: Sequence[str] = ()) -> str:
     """Return the variant of a case in words: `in flight 64, tls on`."""
-    told = [
-        f"{key.replace('_', ' ')} {value:,}" if isinstance(value, int | float) else f"{key} {value}"
-        for key, value in case.variant.items()
-        if key not in without
-    ]
+    told = [_setting(key, value) for key, value in case.variant.items() if key not in without]
     return ", ".join(told) or case.scenario.replace("_", " ")
+
+
+def _setting(key: str, value: VariantValue) -> str:
+    if key == "share":
+        return f"{value} % of the ceiling"
+    shown = value if isinstance(value, str) else f"{value:,}"
+    return f"{key.replace('_', ' ')} {shown}"
 
 
 def interval_text(interval: Interval | None) -> str:
