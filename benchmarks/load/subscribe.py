@@ -33,7 +33,7 @@ class FeedShape:
     feed: str
     sink: str
     subscribers: int
-    batch: int = 32
+    batch: int = 64
     window: int = 512
     stalled: int = 0
 
@@ -85,9 +85,10 @@ class _Publication:
             self._load.fail("an event was not taken")
 
     def on_end(self, error: str) -> None:
-        """Count an RPC that failed."""
+        """Count an RPC that failed, and let the next one go."""
         if error:
             self._load.fail(f"publish: {error}")
+        self._load.published()
 
 
 class _Ignored:
@@ -101,7 +102,8 @@ class _Ignored:
 
 
 class FeedLoad:
-    """Publishes batches, each once the slowest subscriber is at most a window behind.
+    """Publishes batches, each once the slowest subscriber is at most a window behind and the last
+    Publish is answered: RPCs side by side may overtake each other.
 
     `tally.done` counts events that reached a subscriber; a latency is that of a batch, from its
     publication to its last event at its last subscriber.
@@ -121,6 +123,8 @@ class FeedLoad:
         self._shape = shape
         self._subscribers: list[Subscriber] = []
         self._published = 0
+        self._due = 0
+        self._is_publishing = False
         self._begun: dict[int, float] = {}
         self._passed: dict[int, int] = {}
         self._is_on = False
@@ -147,6 +151,7 @@ class FeedLoad:
         Raise TimeoutError where one does not come within a minute: events were lost.
         """
         self._is_on = False
+        self._due = 0
         async with asyncio.timeout(_LIMIT):
             while self._begun and not self._tally.errors:
                 self._idle.clear()
@@ -211,13 +216,24 @@ class FeedLoad:
         elif not self._begun:
             self._idle.set()
 
+    def published(self) -> None:
+        """The last Publish was answered."""
+        self._is_publishing = False
+        if self._due:
+            self._due -= 1
+            self._publish()
+
     def _publish(self) -> None:
+        if self._is_publishing:
+            self._due += 1
+            return
         first, count = self._published, self._shape.batch
         self._published += count
         self._begun[first // count] = time.perf_counter()
         self._send([_event(str(number)) for number in range(first, first + count)])
 
     def _send(self, events: list[event_pb2.Event]) -> None:
+        self._is_publishing = True
         request = pb.PublishRequest(sink=self._shape.sink, events=events)
         stream = self._publishing.open(PUBLISH, _Publication(self, len(events)))
         self._publishing.send_data(stream, framed(request.SerializeToString()), is_last=True)
@@ -236,10 +252,11 @@ class FeedLoad:
                 self._stalled.open(SUBSCRIBE, _Ignored()).send(request, is_last=True)
         async with asyncio.timeout(_LIMIT):
             probes = 0
-            while not all(subscriber.has_begun for subscriber in self._subscribers):
-                probes += 1
-                self._send([_event(f"{_PROBE}-{probes}")])
-                await asyncio.sleep(0.05)
+            while self._is_publishing or not all(one.has_begun for one in self._subscribers):
+                if not self._is_publishing:
+                    probes += 1
+                    self._send([_event(f"{_PROBE}-{probes}")])
+                await asyncio.sleep(0.02)
 
 
 def _event(name: str) -> event_pb2.Event:

@@ -16,6 +16,8 @@ __all__ = ["idle_subscriber", "subscribe"]
 
 PER_CONNECTION = 100
 FEED = SINK = "ticks.Ticks"
+BATCH = 64
+"""Events per Publish: enough that the feed is saturated, since only one Publish is under way."""
 IDLE = 1_000
 FIRST = 20
 SETTLE = 0.7
@@ -27,11 +29,11 @@ async def subscribe(plan: Plan) -> list[Case]:
     shapes = [_shape(100)]
     if not plan.is_quick:
         shapes = [_shape(1), _shape(10), _shape(100), _shape(1_000)]
-        shapes += [_shape(100, stalled=1), _shape(100, batch=1)]
+        shapes += [_shape(100, stalled=1), _shape(100, batch=1), _shape(100, batch=8)]
     return [await _subscribe(plan, shape) for shape in shapes]
 
 
-def _shape(subscribers: int, *, stalled: int = 0, batch: int = 32) -> FeedShape:
+def _shape(subscribers: int, *, stalled: int = 0, batch: int = BATCH) -> FeedShape:
     return FeedShape(FEED, SINK, subscribers, stalled=stalled, batch=batch)
 
 
@@ -51,7 +53,7 @@ async def _subscribe(plan: Plan, shape: FeedShape) -> Case:
         "a call is one event at one subscriber; publishing is charged to the server as well",
         f"published {shape.batch} at a time, at most {shape.window} ahead of the slowest",
     )
-    plain = not shape.stalled and shape.batch == 32
+    plain = not shape.stalled and shape.batch == BATCH
     scenario = "subscribe" if plain else "subscribe_odd"
     variant: dict[str, str | int | float] = {"subscribers": shape.subscribers}
     if not plain:

@@ -10,7 +10,12 @@ from benchmarks.harness.process import Cores, split_cores
 from benchmarks.harness.results import Case
 from benchmarks.service.measure import Pace
 
-__all__ = ["Plan", "Scenario"]
+__all__ = ["Plan", "Scenario", "say"]
+
+
+def say(text: str) -> None:
+    """Tell a line at once, also into a file: a run takes minutes."""
+    print(text, flush=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,7 @@ class Plan:
     pace: Pace = field(default_factory=Pace)
     is_quick: bool = False
     cores: Cores = field(default_factory=split_cores)
-    say: Callable[[str], None] = print
+    say: Callable[[str], None] = say
 
 
 Scenario: TypeAlias = Callable[[Plan], Awaitable[list[Case]]]
