@@ -31,6 +31,7 @@ WELL_KNOWN = ["Timestamp", "Duration", "FieldMask", "Struct", "Value", "ListValu
 OTHERS = {"Color": ".rich.Color", "Null": ".google.protobuf.NullValue", "Leaf": ".rich.Leaf",
           "Rich": ".rich.Rich"}  # fmt: skip
 FILES = [any_pb2, duration_pb2, empty_pb2, field_mask_pb2, struct_pb2, timestamp_pb2, wrappers_pb2]
+LARGEST_FLOAT = float.fromhex("0x1.fffffep+127")
 SPELLED_BY_US_ALONE = {"many_null", "map_null"}
 """json_format prints these lists and maps of null, and does not read them back."""
 ENUMS = {"Color", "Null", "Closed"}
@@ -194,7 +195,8 @@ def draw_scalar(kind: Kind) -> st.SearchStrategy[Any]:
         return st.sampled_from(edges) | st.integers(*limits)
     return {
         Kind.DOUBLE: st.floats() | st.integers(-5, 5).map(float),
-        Kind.FLOAT: st.floats(width=32),
+        # json_format prints the largest float, and does not read it back.
+        Kind.FLOAT: st.floats(width=32).filter(lambda number: abs(number) != LARGEST_FLOAT),
         Kind.BOOL: st.booleans(),
         Kind.STRING: TEXTS,
         Kind.BYTES: st.binary(max_size=9),

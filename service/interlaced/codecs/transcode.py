@@ -29,6 +29,7 @@ lossless or raises CodecError with the field's path, never with what stands ther
 | a Struct nested deeper than protobuf reads back (33 levels) | accepted | refused |
 | an extension, in JSON or in the message | transcoded | refused |
 | a FieldMask with a path that holds a comma, to be printed | two paths | refused |
+| 3.4028235e38, as both print the largest float | refused | accepted |
 | null in a list or a map of NullValue, as both print it | refused | accepted |
 | null for a list of Value or NullValue | refused | an empty list |
 """
@@ -89,7 +90,12 @@ class Transcoder(Generic[M]):
             return []
         several = any(field.name != field.json_name for plan in reached for field in plan.fields)
         return [
-            FastReader(self._class, self._plans, original_names=original)
+            FastReader(
+                self._class,
+                self._plans,
+                original_names=original,
+                ignore_unknown=self._ignore_unknown,
+            )
             for original in ((False, True) if several else (False,))
         ]
 

@@ -7,7 +7,6 @@ It never guesses. Whatever is not usual raises, and the careful reader decides.
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable
 from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
 
@@ -20,7 +19,12 @@ from interlaced.codecs.struct_values import count_keys, write_list, write_struct
 from interlaced.codecs.transcode_careful import DEEPEST
 from interlaced.codecs.transcode_plan import Element, Field, Kind, Plan, Plans
 from interlaced.codecs.transcode_source import SourceWriter
-from interlaced.codecs.wellknown import read_duration, read_field_mask, read_timestamp
+from interlaced.codecs.wellknown import (
+    LARGEST_FLOAT,
+    read_duration,
+    read_field_mask,
+    read_timestamp,
+)
 
 __all__ = ["UNUSUAL", "FastReader", "has_keys", "read_object"]
 
@@ -38,14 +42,13 @@ UNUSUAL = (
 )
 """What a fast reader raises for everything that the careful one must look at."""
 
-_LARGEST_FLOAT = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 _TYPES: dict[Kind, Any] = {
     Kind.INT32: int,
     Kind.UINT32: int,
     Kind.INT64: int | str,
     Kind.UINT64: int | str,
     Kind.DOUBLE: float | Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)],
-    Kind.FLOAT: Annotated[float, msgspec.Meta(ge=-_LARGEST_FLOAT, le=_LARGEST_FLOAT)]
+    Kind.FLOAT: Annotated[float, msgspec.Meta(ge=-LARGEST_FLOAT, le=LARGEST_FLOAT)]
     | Annotated[int, msgspec.Meta(ge=-(2**24), le=2**24)],
     Kind.BOOL: bool,
     Kind.STRING: str,
@@ -71,12 +74,24 @@ _DYNAMIC: dict[Kind, Callable[[Value], bytes]] = {
 class FastReader(Generic[M]):
     """The compiled reader of one message type, for one of the two spellings of its names."""
 
-    def __init__(self, message: type[M], plans: Plans, *, original_names: bool) -> None:
+    def __init__(
+        self,
+        message: type[M],
+        plans: Plans,
+        *,
+        original_names: bool,
+        ignore_unknown: bool = False,
+    ) -> None:
         self._class = message
         descriptor: Any = message.DESCRIPTOR  # each back-end of protobuf has its own class of it
         reached = plans.reach(descriptor)
         writer = SourceWriter(reached, original_names=original_names)
         self._key = writer.key
+        self._ignore_unknown = ignore_unknown
+        self._extendable = any(plan.message.is_extendable for plan in reached)
+        self._known = {key for plan in reached for key in plan.by_spelling} - {
+            writer.key(field) for plan in reached for field in plan.fields
+        }
         self._objects: dict[str, Any] = {
             plan.message.full_name: TypedDict(plan.message.name, {}, total=False)  # type: ignore[operator]  # made from data
             for plan in reached
@@ -99,12 +114,21 @@ class FastReader(Generic[M]):
         content = self._decode(data)
         later: list[Any] = []
         keys = self._read(content, DEEPEST, later)
-        if data.count(b":") != keys and not has_keys(data, keys):
+        if data.count(b":") != keys and not has_keys(data, keys) and not self._may_skip(data):
             raise CodecError("a key names no field")
         message = self._class(**content)
         if later:
             self._fill(message, iter(later))
         return message
+
+    def _may_skip(self, data: bytes) -> bool:
+        """Whether what msgspec skipped is unknown, and not a field in its other spelling."""
+        if not self._ignore_unknown or self._extendable:
+            return False
+        seen: set[str] = set()
+        # Decoded here, because msgspec does not look into the texts that it skips.
+        json.loads(data.decode(), object_pairs_hook=lambda pairs: seen.update(read_object(pairs)))
+        return seen.isdisjoint(self._known)
 
     def read_data(self, value: Value) -> M:
         """Reads plain data, which it leaves as it is, or raises one of UNUSUAL."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
 
 __all__ = [
+    "LARGEST_FLOAT",
     "print_duration",
     "print_field_mask",
     "print_float",
@@ -38,7 +39,9 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # both sides of every subtraction
 _FIRST_SECOND, _LAST_SECOND = -62135596800, 253402300799
 _LONGEST_DURATION = 315576000000
 _NANOS = 1_000_000_000
-_LARGEST_FLOAT = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+LARGEST_FLOAT = math.nextafter(2.0**128 - 2.0**103, 0)
+"""The largest double that is still rounded to a finite float: the largest float is printed with
+fewer digits than it has, as a number above itself."""
 _EXACT = 2**53
 
 _POWERS = tuple(10 ** (9 - length) for length in range(10))
@@ -243,7 +246,7 @@ def read_float(value: Value) -> float:
     number = read_double(value)
     if not math.isfinite(number):
         return number
-    if not -_LARGEST_FLOAT <= number <= _LARGEST_FLOAT:
+    if not -LARGEST_FLOAT <= number <= LARGEST_FLOAT:
         raise CodecError("the number is beyond the range of a float")
     whole = isinstance(value, int) or (isinstance(value, str) and bool(_WHOLE(value)))
     if whole and _round(number) != number:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 import sys
 from typing import Any
 
@@ -14,7 +13,18 @@ from google.protobuf.message import Message
 from hostile_json import ATOMS, STRICTER
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich_proto import POOL, Foreign, Leaf, Old, Rich, Shelf, Swapped, draw_message, find
+from rich_proto import (
+    LARGEST_FLOAT,
+    POOL,
+    Foreign,
+    Leaf,
+    Old,
+    Rich,
+    Shelf,
+    Swapped,
+    draw_message,
+    find,
+)
 
 from interlaced.codecs.codec import CodecError
 from interlaced.codecs.transcode import Transcoder
@@ -115,7 +125,9 @@ def test_one_odd_value_anywhere_is_judged_as_the_oracle_does(
     at = dice.randrange(len(pieces))
     rest = pieces[at].split("\n", 1)
     pieces[at] = atom + ("," if rest[0].endswith(",") else "") + "\n" + "".join(rest[1:])
-    assert judge(RICH, Rich, '": '.join(pieces)) in {"same", "refused", "stricter", "other"}
+    text = '": '.join(pieces)
+    ours = any(part in text for part in ("manyValue", "manyNull", "mapNull", "3.4028235e38"))
+    assert judge(RICH, Rich, text) != "lenient" or ours
 
 
 SPELLED_BY_US = {"many_null", "map_null", "many_value"}
@@ -131,7 +143,8 @@ def test_every_odd_value_of_every_field_is_judged_as_the_oracle_does(kind: type[
                 text = form % (field.json_name, atom)
                 verdict = judge(transcoder, kind, text)
                 verdicts[verdict] = verdicts.get(verdict, 0) + 1
-                assert verdict != "lenient" or field.name in SPELLED_BY_US, text
+                ours = field.name in SPELLED_BY_US or "3.4028235e38" in atom
+                assert verdict != "lenient" or ours, text
                 # What the oracle rounds is read exactly.
                 assert verdict != "other" or "9007199254740993.0" in atom, text
     assert verdicts["same"] > len(kind.DESCRIPTOR.fields)
@@ -389,8 +402,16 @@ def test_json_that_spells_everything_usually_never_meets_the_careful_reader(
 
 def test_the_shortest_digits_name_a_float() -> None:
     assert RICH.to_json(Rich(one_float=0.1)) == b'{"oneFloat":0.1}'
-    largest = find("google.protobuf.FloatValue")(value=3.4028234663852886e38)
-    assert math.isclose(float(Transcoder(type(largest)).to_json(largest)), 3.4028235e38)
+    largest = Rich(one_float=LARGEST_FLOAT, may_float=-LARGEST_FLOAT)
+    printed = RICH.to_json(largest)
+    assert printed == b'{"oneFloat":3.4028235e38,"mayFloat":-3.4028235e38}'
+    assert RICH.from_json(printed) == largest
+    assert (
+        RICH.from_json(printed.replace(b"e38", b"E+38").replace(b"{", b'{"oneInt32":1.0,'))
+        != largest
+    )
+    with pytest.raises(CodecError, match="range of a float"):
+        RICH.from_json(b'{"oneFloat":3.4028236e38}')
 
 
 def test_a_descriptor_of_protobuf_itself_comes_back() -> None:

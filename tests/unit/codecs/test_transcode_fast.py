@@ -34,6 +34,14 @@ def test_the_unusual_is_left_to_the_careful_reader(text: str) -> None:
         USUAL.read_json(text.encode())
 
 
+def test_unknown_keys_are_skipped_where_that_was_asked_for_and_other_spellings_never() -> None:
+    lax = FastReader(Rich, Plans(), original_names=False, ignore_unknown=True)
+    assert lax.read_json(b'{"oneInt32":1,"nope":[{"nope":2}]}') == Rich(one_int32=1)
+    for text in (b'{"one_int32":1}', b'{"nope":1,"nope":2}', b'{"nope":"\xff"}'):
+        with pytest.raises(UNUSUAL):
+            lax.read_json(text)
+
+
 def test_plain_data_is_read_and_stays_as_it_is() -> None:
     data = {"oneInt64": "5", "manyLeaf": [{"id": "x"}], "mapInt64": {"a": "7"}}
     assert USUAL.read_data(data).map_int64["a"] == 7  # type: ignore[attr-defined]  # made at run time
