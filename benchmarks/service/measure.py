@@ -59,9 +59,10 @@ async def window(contender: Contender, pace: Pace) -> tuple[Sample, list[str]]:
     await driver.start()
     await asyncio.sleep(pace.ramp)
     done, place = tally.done, len(tally.latencies)
-    cpu, since = child.cpu_ns(), time.perf_counter()
+    own, cpu, since = time.process_time_ns(), child.cpu_ns(), time.perf_counter()
     await asyncio.sleep(pace.seconds)
     spent, seconds = child.cpu_ns() - cpu, time.perf_counter() - since
+    own = time.process_time_ns() - own
     calls, latencies = tally.done - done, tally.latencies[place:]
     await driver.stop()
     errors = tally.errors - errors_before
@@ -81,6 +82,8 @@ async def window(contender: Contender, pace: Pace) -> tuple[Sample, list[str]]:
         MAIN: spent / 1e3 / calls if calls else 0.0,
         "rate": calls / seconds,
         "busy": spent / 1e9 / seconds,
+        # Near 1 it was the load that could do no more: then the rate says nothing of the server.
+        "load_busy": own / 1e9 / seconds,
         **_latency_values(latencies),
         "rss_mb": child.rss_bytes() / 1e6,
         "errors": float(errors),
