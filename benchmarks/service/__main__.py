@@ -6,6 +6,7 @@ Ends with 1 where a case failed: an error in a window, unequal answers, unequal 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import shlex
 import sys
 from collections.abc import Sequence
@@ -36,7 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     command = shlex.join(["python", "-m", "benchmarks.service", *(arguments or sys.argv[1:])])
     plan = Plan(pace, is_quick=asked.quick)
-    done = run_to_end(names, plan, command=command, path=asked.json)
+    try:
+        done = run_to_end(names, plan, command=command, path=asked.json)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        print("stopped; what was measured before is written", file=sys.stderr)
+        return 130
     print(f"written to {asked.json}")
     return 1 if has_failed(done.cases) else 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import gc
+import signal
 import statistics
 import time
 from collections.abc import Iterable, Sequence
@@ -26,6 +27,7 @@ async def run(names: Sequence[str], plan: Plan, *, command: str, path: Path | No
     This process drives the load: it is pinned to the load's cores from now on.
     """
     pin(plan.cores.load)
+    _end_well_on_sigterm()
     block = machine.describe(plan.cores.as_block())
     if not plan.cores.are_apart:
         plan.say("server and load share one core: ratios are still fair, rates say nothing")
@@ -44,6 +46,13 @@ async def run(names: Sequence[str], plan: Plan, *, command: str, path: Path | No
         if path:
             _write(done, path)
     return Run(SCHEMA, "service", started, machine.finish(block), command, tuple(cases))
+
+
+def _end_well_on_sigterm() -> None:
+    """Make SIGTERM cancel the run as Ctrl-C does, so that no server is left behind."""
+    task = asyncio.current_task()
+    if task:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 def _write(done: Run, path: Path) -> None:

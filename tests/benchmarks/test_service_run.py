@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from benchmarks.harness.process import tree
 from benchmarks.harness.results import Case, Sample, read_run
 from benchmarks.service.__main__ import main
 from benchmarks.service.boot import imported, third_party
@@ -38,6 +41,22 @@ def test_call_and_subscribe_are_measured_without_an_error(tmp_path: Path) -> Non
             assert sample.values["calls"] > 0
             assert sample.values["cpu_us_per_call"] > 0
             assert sample.values["rss_mb"] > 0
+
+
+def test_a_run_that_is_terminated_leaves_no_server_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.service", "--only", "call", "--seconds", "60"]
+    with subprocess.Popen(
+        [*command, "--json", str(tmp_path / "x.json")], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as running:
+        until = time.monotonic() + 60
+        while len(pids := tree(running.pid)) < 4 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert len(pids) == 4  # the run, an upstream, and both sides
+        running.send_signal(signal.SIGTERM)
+        _, told = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "stopped" in told
+    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
 
 
 def test_every_scenario_of_the_quick_run_exists() -> None:
