@@ -52,14 +52,15 @@ class Listener:
         self._most = most
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._is_closed = False
 
     async def start(self, path: Path) -> None:
         """Listens at `path`; what a process that died has left there goes. Raises OSError."""
         self._server = await asyncio.start_unix_server(self._accept, sock=_bind(path))
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._tasks) >= self._most:
-            writer.close()
+        if self._is_closed or len(self._tasks) >= self._most:
+            writer.transport.abort()  # one that was let in just before the end is told so, too
             return
         context = contextvars.Context()
         task = asyncio.get_running_loop().create_task(self._run(reader, writer), context=context)
@@ -79,6 +80,7 @@ class Listener:
 
     async def close(self) -> None:
         """Ends every connection; the socket's file stays for the next to replace."""
+        self._is_closed = True
         if self._server is not None:
             self._server.close()
         await end_tasks(self._tasks)

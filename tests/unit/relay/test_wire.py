@@ -73,3 +73,26 @@ async def test_a_listener_bounds_its_connections_and_ends_them(tmp_path: Path) -
     assert await first.read() == b""
     one.close()
     two.close()
+
+
+async def test_who_was_let_in_as_it_closed_is_sent_away(tmp_path: Path) -> None:
+    async def wait(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    closed, let_in = Listener(wait, most=5), asyncio.Event()
+    await closed.start(tmp_path / "closed")
+    await closed.close()
+
+    async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        closed._accept(reader, writer)  # what the loop does when it had accepted before the end
+        let_in.set()
+        await asyncio.sleep(0)
+
+    other = Listener(late, most=5)
+    await other.start(tmp_path / "other")
+    reader, writer = await asyncio.open_unix_connection(tmp_path / "other")
+    await let_in.wait()
+    assert await reader.read() == b""
+    assert not closed._tasks
+    writer.close()
+    await other.close()
