@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -10,7 +11,7 @@ from typing import Self
 
 from interlaced.core.ports import Clock, TimerHandle
 
-__all__ = ["LoopClock", "TimeLimit"]
+__all__ = ["Alarm", "LoopClock", "TimeLimit"]
 
 
 _TICK = 0.01
@@ -135,9 +136,54 @@ class TimeLimit:
         if not self.is_over:
             return
         if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-            raise self.expired() from error
+            raise TimeoutError from error
 
-    def expired(self) -> Exception:
-        """Returns what a block raises that was cut off; a TimeoutError unless a limit knows
-        better."""
-        return TimeoutError()
+
+class Alarm:
+    """A limit that moves: it cancels the task that made it at the time that was set last.
+
+    Whoever catches the CancelledError asks `claim` whether the alarm was its cause, and may set it
+    anew. `off` must follow in the end, whatever happened. One timer at a time, where a limit inside
+    a limit would take two.
+    """
+
+    __slots__ = ("_cancelling", "_clock", "_handle", "_task", "has_rung", "when")
+
+    def __init__(self, clock: Clock) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("an Alarm needs a task")
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._clock = clock
+        self._handle: TimerHandle | None = None
+        self.has_rung = False
+        self.when = math.inf
+
+    def set(self, when: float) -> None:
+        """Rings at `when`, a time of the Clock, and no longer at what was set before."""
+        if when == self.when and self._handle is not None:
+            return
+        if self._handle is not None:
+            self._handle.cancel()
+        self.when = when
+        self._handle = self._clock.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._handle = None
+        self.has_rung = True
+        self._task.cancel()
+
+    def claim(self) -> bool:
+        """Whether the alarm alone cancelled the task; its cancellation is taken back."""
+        if not self.has_rung:
+            return False
+        self.has_rung = False
+        return self._task.uncancel() <= self._cancelling
+
+    def off(self) -> None:
+        """Ends it; doing it twice does nothing."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        self.claim()

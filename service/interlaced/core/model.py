@@ -5,9 +5,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from interlaced.core.failure import Failure, Reached
+
+if TYPE_CHECKING:
+    from interlaced.core.clock import Alarm
 
 __all__ = [
     "Argument",
@@ -104,6 +107,8 @@ class Request:
     deadline: float
     effort: Effort
     idempotency_key: str = ""
+    alarm: Alarm | None = field(default=None, repr=False, compare=False)
+    """What ends the work on it in time, while there is some."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from interlaced.core.clock import TimeLimit
 from interlaced.core.failure import Failure, Kind, Reached, Reason
 from interlaced.core.model import Handler, Request, RequestT, ResultT, Step
-from interlaced.core.ports import Clock
-from interlaced.resilience.breaker import Verdict
+from interlaced.resilience.breaker import Breaker, Verdict, judge, judge_cancel
 from interlaced.resilience.deadline import deadline_failure
+from interlaced.resilience.gates import Gate
 from interlaced.resilience.wiring import Wiring
 
-__all__ = ["Reading", "Timing", "attempt"]
+__all__ = ["Before", "Reading", "Timing", "attempt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,14 @@ class Reading(Generic[ResultT]):
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """What stands before an attempt: the breaker, then the gates, outermost first."""
+
+    breaker: Breaker | None
+    gates: Sequence[Gate]
+
+
+@dataclass(frozen=True, slots=True)
 class Timing:
     """How long an attempt may take, in seconds, and who learns from a failure when to come back."""
 
@@ -44,38 +51,100 @@ def attempt(
     follow: Handler[RequestT, ResultT],
     wiring: Wiring,
     *,
+    before: Before,
     timing: Timing,
     reading: Reading[ResultT],
 ) -> Handler[RequestT, ResultT]:
-    """Makes one attempt; raises UPSTREAM_TIMEOUT at the end of its time.
+    """Makes one attempt, once the breaker and every gate let it through.
 
-    A timer is only set where the deadline does not come first.
+    Raises BREAKER_OPEN, what a gate refuses with, and UPSTREAM_TIMEOUT at the end of its time.
+    Every attempt counts for the breaker, and holds its places only while it runs. It is one
+    function and not a layer for each, since a layer costs as much as what it does.
     """
-    clock, timeout = wiring.clock, timing.timeout
+    breaker, now = before.breaker, wiring.clock.now
+    entries = tuple((gate.try_enter, gate.enter) for gate in before.gates)
+    exits = tuple(gate.leave for gate in before.gates)
+    make = _make(follow, wiring, timing, reading)
 
     async def run(request: RequestT) -> ResultT:
-        effort = request.effort
-        effort.attempts += 1
-        effort.reached = reading.reached
-        effort.is_attempting = True
-        since = clock.now()
+        ticket = 0 if breaker is None else _enter(breaker, request, wiring)
+        since, passed, verdict = now(), 0, Verdict.NOTHING
         try:
-            if timeout is None or since + timeout >= request.deadline:
-                result = await follow(request)
-            else:
-                with _AttemptLimit(clock, since + timeout, request):
-                    result = await follow(request)
+            for try_enter, enter in entries:
+                if not try_enter(request):
+                    await _wait_at(enter, request)
+                passed += 1
+            result = await make(request)
+            verdict = reading.verdict(result)
         except Failure as failure:
-            effort.is_attempting = False
-            if _was_made(failure):
-                _tell_failed(request, wiring, since, failure)
-            else:
-                effort.attempts -= 1
-            timing.learn(failure)
+            verdict = judge(failure)
             raise
         except asyncio.CancelledError:
+            verdict = judge_cancel(request, since, wiring.clock)
+            raise
+        else:
+            return result
+        finally:
+            while passed:
+                passed -= 1
+                exits[passed]()
+            if breaker is not None:
+                breaker.leave(ticket, verdict)
+
+    return run
+
+
+def _enter(breaker: Breaker, request: Request, wiring: Wiring) -> int:
+    effort = request.effort
+    effort.breaker = breaker.state_text
+    try:
+        ticket = breaker.enter()
+    except Failure as failure:
+        raise wiring.refused(request, "breaker", failure) from None
+    effort.breaker = breaker.state_text
+    return ticket
+
+
+async def _wait_at(enter: Callable[[Request], Awaitable[None]], request: Request) -> None:
+    """Waits at a gate, by the deadline at most."""
+    if request.alarm is not None:
+        request.alarm.set(request.deadline)
+    await enter(request)
+
+
+def _make(
+    follow: Handler[RequestT, ResultT],
+    wiring: Wiring,
+    timing: Timing,
+    reading: Reading[ResultT],
+) -> Handler[RequestT, ResultT]:
+    """Makes the attempt itself: counted, timed, cut off, and written into the ledger."""
+    now, timeout, assumed = wiring.clock.now, timing.timeout, reading.reached
+
+    async def run(request: RequestT) -> ResultT:
+        effort, alarm, until = request.effort, request.alarm, request.deadline
+        effort.attempts += 1
+        effort.reached = assumed
+        effort.is_attempting = True
+        since = now()
+        if timeout is not None and since + timeout < until:
+            until = since + timeout
+        if alarm is not None:
+            alarm.set(until)
+        try:
+            result = await follow(request)
+        except Failure as failure:
+            _settle_failed(request, wiring, since, failure)
+            timing.learn(failure)
+            raise
+        except asyncio.CancelledError as error:
+            if alarm is not None and until < request.deadline and alarm.claim():
+                late = _too_slow(request)
+                _settle_failed(request, wiring, since, late)
+                timing.learn(late)
+                raise late from error
             # It stays `is_attempting`: the deadline and the breaker want to know.
-            _tell_failed(request, wiring, since, _cancelled(request, clock.now()))
+            _tell_failed(request, wiring, since, _cancelled(request, now()))
             raise
         effort.is_attempting = False
         _tell_answered(request, wiring, since, reading, result)
@@ -84,22 +153,21 @@ def attempt(
     return run
 
 
-class _AttemptLimit(TimeLimit):
-    """The time of one attempt."""
+def _settle_failed(request: Request, wiring: Wiring, since: float, failure: Failure) -> None:
+    effort = request.effort
+    effort.is_attempting = False
+    if _was_made(failure):
+        _tell_failed(request, wiring, since, failure)
+    else:
+        effort.attempts -= 1
 
-    __slots__ = ("_request",)
 
-    def __init__(self, clock: Clock, when: float, request: Request) -> None:
-        super().__init__(clock, when)
-        self._request = request
-
-    def expired(self) -> Exception:
-        """Says that the upstream was too slow."""
-        return Failure(
-            Reason.UPSTREAM_TIMEOUT,
-            "the upstream did not answer within the attempt's time",
-            reached=self._request.effort.reached,
-        )
+def _too_slow(request: Request) -> Failure:
+    return Failure(
+        Reason.UPSTREAM_TIMEOUT,
+        "the upstream did not answer within the attempt's time",
+        reached=request.effort.reached,
+    )
 
 
 def _was_made(failure: Failure) -> bool:

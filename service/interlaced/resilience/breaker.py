@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import enum
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from interlaced.core.failure import Failure, Kind, Reached, Reason
-from interlaced.core.model import Handler, Request, RequestT, ResultT
+from interlaced.core.model import Request
 from interlaced.core.ports import Clock, ConnectorObserver
 from interlaced.resilience.window import Window
-from interlaced.resilience.wiring import Wiring
 
-__all__ = ["Breaker", "BreakerRules", "BreakerState", "Verdict", "break_circuit", "judge"]
+__all__ = ["Breaker", "BreakerRules", "BreakerState", "Verdict", "judge", "judge_cancel"]
 
 _COUNTED = frozenset({Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.PROTOCOL})
 _OURS = frozenset({Reason.DEADLINE_SPENT, Reason.BREAKER_OPEN, Reason.DRAINING})
@@ -155,44 +152,7 @@ class Breaker:
         )
 
 
-def break_circuit(
-    follow: Handler[RequestT, ResultT],
-    wiring: Wiring,
-    *,
-    breaker: Breaker,
-    judge_result: Callable[[ResultT], Verdict],
-) -> Handler[RequestT, ResultT]:
-    """Counts what every attempt shows; raises BREAKER_OPEN instead of asking a broken upstream."""
-    clock = wiring.clock
-
-    async def run(request: RequestT) -> ResultT:
-        effort = request.effort
-        effort.breaker = breaker.state_text
-        try:
-            ticket = breaker.enter()
-        except Failure as failure:
-            raise wiring.refused(request, "breaker", failure) from None
-        effort.breaker = breaker.state_text
-        since = clock.now()
-        verdict = Verdict.NOTHING
-        try:
-            result = await follow(request)
-        except Failure as failure:
-            verdict = judge(failure)
-            raise
-        except asyncio.CancelledError:
-            verdict = _judge_cancel(request, since, clock)
-            raise
-        else:
-            verdict = judge_result(result)
-            return result
-        finally:
-            breaker.leave(ticket, verdict)
-
-    return run
-
-
-def _judge_cancel(request: Request, since: float, clock: Clock) -> Verdict:
+def judge_cancel(request: Request, since: float, clock: Clock) -> Verdict:
     """Tells the deadline's cancel from a caller's: the first one is a timeout of the upstream,
     unless it came so soon that no upstream could have answered."""
     now = clock.now()

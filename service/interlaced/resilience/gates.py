@@ -6,12 +6,11 @@ for. So several policies cost one step of the event loop's machinery and not one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
-from interlaced.core.model import Handler, Request, RequestT, ResultT
+from interlaced.core.model import Request
 
-__all__ = ["Gate", "pass_gates"]
+__all__ = ["Gate"]
 
 
 class Gate(Protocol):
@@ -29,26 +28,3 @@ class Gate(Protocol):
     def leave(self) -> None:
         """One that it let through is done."""
         ...
-
-
-def pass_gates(
-    follow: Handler[RequestT, ResultT], gates: Sequence[Gate]
-) -> Handler[RequestT, ResultT]:
-    """Takes every request through the gates in their order, and leaves them in the reverse."""
-    entries = tuple((gate.try_enter, gate.enter) for gate in gates)
-    exits = tuple(gate.leave for gate in gates)
-
-    async def run(request: RequestT) -> ResultT:
-        passed = 0
-        try:
-            for try_enter, enter in entries:
-                if not try_enter(request):
-                    await enter(request)
-                passed += 1
-            return await follow(request)
-        finally:
-            while passed:
-                passed -= 1
-                exits[passed]()
-
-    return run

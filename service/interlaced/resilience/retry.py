@@ -1,4 +1,4 @@
-"""Retry: the only layer of the house that asks an upstream twice."""
+"""Retry: whether, when and out of whose budget an upstream is asked again."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from interlaced.core.backoff import Backoff
 from interlaced.core.failure import Failure, Reached
-from interlaced.core.model import Handler, Request, RequestT, ResultT, Step
+from interlaced.core.model import Request, Step
 from interlaced.resilience.budget import RetryBudget
 from interlaced.resilience.bulkhead import Sleepers
 from interlaced.resilience.pause import release_spread
 from interlaced.resilience.wiring import Wiring
 
-__all__ = ["RetryPlan", "once", "retry"]
+__all__ = ["RetryPlan", "next_wait", "sleep_before_retry", "with_past"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,44 +26,14 @@ class RetryPlan:
     sleepers: Sleepers
 
 
-def retry(
-    follow: Handler[RequestT, ResultT], wiring: Wiring, *, plan: RetryPlan
-) -> Handler[RequestT, ResultT]:
-    """Tries again while that can help, does no harm, fits the deadline and is in the budget.
-
-    What it raises in the end is final: a temporary failure becomes PERSISTENT, and a write that
-    may have been done becomes OUTCOME_UNKNOWN.
-    """
-    repeat = wiring.repeat
-
-    async def run(request: RequestT) -> ResultT:
-        plan.budget.add_call()
-        retries = 0
-        was_seen = False
-        while True:
-            try:
-                return await follow(request)
-            except Failure as error:
-                failure = _with_past(error, was_seen=was_seen)
-                was_seen = failure.reached is Reached.MAYBE
-                wait = _next_wait(request, failure, retries, wiring, plan)
-                if wait is None:
-                    final = repeat.as_final(request, failure)
-                    raise final from final.__cause__
-                await _sleep(request, failure, wait, wiring, plan)
-            retries += 1
-
-    return run
-
-
-def _with_past(failure: Failure, *, was_seen: bool) -> Failure:
+def with_past(failure: Failure, *, was_seen: bool) -> Failure:
     """A last attempt that was not sent does not undo an earlier one that may have arrived."""
     if was_seen and failure.reached is Reached.NOT_SENT:
         return failure.but(reached=Reached.MAYBE)
     return failure
 
 
-def _next_wait(
+def next_wait(
     request: Request,
     failure: Failure,
     retries: int,
@@ -88,7 +58,7 @@ def _next_wait(
     return wait if plan.budget.try_spend() else None
 
 
-async def _sleep(
+async def sleep_before_retry(
     request: Request,
     failure: Failure,
     wait: float,
@@ -108,17 +78,3 @@ async def _sleep(
     if effort.ledger is not None:
         start = since - effort.started
         effort.note(Step("retry", start, wiring.clock.now() - since, failure.reason.value))
-
-
-def once(follow: Handler[RequestT, ResultT], wiring: Wiring) -> Handler[RequestT, ResultT]:
-    """Stands where `retry` would, for what is never tried twice: it only tells an unknown outcome
-    from a known one, and leaves it to the caller to try again."""
-
-    async def run(request: RequestT) -> ResultT:
-        try:
-            return await follow(request)
-        except Failure as failure:
-            told = wiring.repeat.as_told(request, failure)
-            raise told from told.__cause__
-
-    return run

@@ -17,24 +17,23 @@ from interlaced.core.model import (
 )
 from interlaced.core.ports import Operation, Sink, Tools
 from interlaced.resilience.admission import Admission, AdmissionGate
-from interlaced.resilience.attempt import Reading, Timing, attempt
+from interlaced.resilience.attempt import Before, Reading, Timing, attempt
 from interlaced.resilience.breaker import (
     Breaker,
     BreakerRules,
     BreakerState,
     Verdict,
-    break_circuit,
     judge,
 )
 from interlaced.resilience.budget import RetryBudget
 from interlaced.resilience.bulkhead import Bulkhead, BulkheadGate, Sleepers
 from interlaced.resilience.config import BreakerConfig, PolicyConfig, RetryConfig
-from interlaced.resilience.deadline import deadline
-from interlaced.resilience.gates import Gate, pass_gates
+from interlaced.resilience.gates import Gate
 from interlaced.resilience.limiter import Bucket, RateGate
 from interlaced.resilience.pause import Pause, PauseGate
 from interlaced.resilience.repeat import Repeat
-from interlaced.resilience.retry import RetryPlan, once, retry
+from interlaced.resilience.retry import RetryPlan
+from interlaced.resilience.whole_call import Terms, whole_call
 from interlaced.resilience.wiring import Wiring
 
 __all__ = ["ConnectorGuard", "compose", "compose_sink"]
@@ -108,9 +107,9 @@ def compose(
     observer = tools.observer.operation(connector, operation.name)
     wiring = Wiring(tools.clock, tools.random, observer, repeat)
     handler = _attempts(operation.attempt, wiring, policy, guard, _REPLY)
-    handler = retry(handler, wiring, plan=_plan(policy.retry, guard, tools))
-    handler = pass_gates(handler, [AdmissionGate(admission, wiring)])
-    return deadline(handler, wiring, seconds=policy.deadline)
+    gate = AdmissionGate(admission, wiring)
+    terms = Terms(policy.deadline, gate, _plan(policy.retry, guard, tools))
+    return whole_call(handler, wiring, terms)
 
 
 def compose_sink(
@@ -132,9 +131,8 @@ def compose_sink(
     repeat = Repeat(Effect.UNSAFE, takes_key=False)
     wiring = Wiring(tools.clock, tools.random, observer, repeat)
     handler = _attempts(sink.publish, wiring, policy, guard, _CONFIRMATIONS)
-    handler = once(handler, wiring)
-    handler = pass_gates(handler, [AdmissionGate(admission, wiring)])
-    return deadline(handler, wiring, seconds=policy.deadline)
+    gate = AdmissionGate(admission, wiring)
+    return whole_call(handler, wiring, Terms(policy.deadline, gate, None))
 
 
 def _attempts(
@@ -146,13 +144,8 @@ def _attempts(
 ) -> Handler[RequestT, ResultT]:
     """Wraps what happens anew for every attempt, innermost first."""
     timing = Timing(policy.attempt_timeout, guard.pause.learn)
-    handler = attempt(follow, wiring, timing=timing, reading=reading)
-    handler = pass_gates(handler, _gates(wiring, policy, guard))
-    if guard.breaker:
-        handler = break_circuit(
-            handler, wiring, breaker=guard.breaker, judge_result=reading.verdict
-        )
-    return handler
+    before = Before(guard.breaker, _gates(wiring, policy, guard))
+    return attempt(follow, wiring, before=before, timing=timing, reading=reading)
 
 
 def _gates(wiring: Wiring, policy: PolicyConfig, guard: ConnectorGuard) -> list[Gate]:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from interlaced.core.clock import LoopClock, TimeLimit
+from interlaced.core.clock import Alarm, LoopClock, TimeLimit
 from interlaced.core.ports import TimerHandle
 from interlaced.testing.clock import VirtualClock
 
@@ -118,3 +118,53 @@ def test_one_clock_serves_one_loop_after_the_other() -> None:
 
     asyncio.run(wait(is_left=True))
     asyncio.run(wait(is_left=False))
+
+
+def test_an_alarm_rings_at_what_was_set_last_and_can_be_set_again() -> None:
+    clock = VirtualClock()
+
+    async def main() -> list[float]:
+        rung: list[float] = []
+        alarm = Alarm(clock)
+        start = clock.now()
+        alarm.set(start + 1)
+        alarm.set(start + 3)
+        for _ in range(2):
+            try:
+                await clock.sleep(60)
+            except asyncio.CancelledError:
+                assert alarm.claim()
+                rung.append(clock.now() - start)
+                alarm.set(clock.now() + 5)
+        alarm.off()
+        await clock.sleep(60)
+        return rung
+
+    assert clock.run(main()) == [3, 8]
+
+
+def test_an_alarm_leaves_a_cancellation_from_elsewhere_alone() -> None:
+    clock = VirtualClock()
+    claims: list[bool] = []
+
+    async def wait() -> None:
+        alarm = Alarm(clock)
+        alarm.set(clock.now() + 5)
+        try:
+            await clock.sleep(60)
+        except asyncio.CancelledError:
+            claims.append(alarm.claim())
+            raise
+        finally:
+            alarm.off()
+
+    async def main() -> None:
+        early, both = asyncio.create_task(wait()), asyncio.create_task(wait())
+        clock.call_at(clock.now() + 1, early.cancel)
+        clock.call_at(clock.now() + 5, both.cancel)
+        await asyncio.wait([early, both])
+        assert early.cancelled()
+        assert both.cancelled()
+
+    clock.run(main())
+    assert claims == [False, False]

@@ -116,7 +116,7 @@ def test_the_ledger_tells_attempts_and_waits_in_order():
     assert second.bytes_received == 11
 
 
-def test_a_timer_is_only_set_where_the_deadline_does_not_come_first():
+def test_a_call_that_is_answered_takes_one_timer():
     stack = Stack(answers)
     timers = 0
     call_at = stack.clock.call_at
@@ -126,11 +126,11 @@ def test_a_timer_is_only_set_where_the_deadline_does_not_come_first():
         timers += 1
         return call_at(when, callback)
 
-    stack.clock.call_at = counting  # the deadline and the attempt read it at run time
+    stack.clock.call_at = counting  # the alarm reads it at run time
     stack.clock.run(stack.ask(deadline=5.0))
     assert timers == 1
     stack.clock.run(stack.ask(deadline=20.0))
-    assert timers == 3
+    assert timers == 2
 
 
 def test_a_timeout_error_of_the_connector_is_not_ours():

@@ -11,8 +11,9 @@ from policy_rig import ANSWER, Stack, answers, cannot_connect, hangs, slowly, to
 
 from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.model import Effect
-from interlaced.resilience.admission import Admission
-from interlaced.resilience.deadline import deadline, deadline_failure
+from interlaced.resilience.admission import Admission, AdmissionGate
+from interlaced.resilience.deadline import deadline_failure
+from interlaced.resilience.whole_call import Terms, whole_call
 
 from policy_rig import make_call, make_wiring  # isort: skip
 from interlaced.testing.clock import VirtualClock
@@ -83,7 +84,9 @@ def test_a_timeout_error_of_somebody_else_is_not_ours():
     async def breaks(call):
         raise TimeoutError
 
-    handler = deadline(breaks, make_wiring(clock), seconds=1.0)
+    wiring = make_wiring(clock)
+    terms = Terms(1.0, AdmissionGate(Admission(1), wiring), None)
+    handler = whole_call(breaks, wiring, terms)
     call = make_call(clock)
     with pytest.raises(TimeoutError):
         clock.run(handler(call))

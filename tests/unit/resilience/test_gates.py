@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from policy_rig import make_wiring
 
 from interlaced.core.failure import Failure, Reason
-from interlaced.core.model import Effort, Request
-from interlaced.resilience.gates import pass_gates
+from interlaced.core.model import Effort, Handler, Request
+from interlaced.resilience.attempt import Before, Reading, Timing, attempt
+from interlaced.resilience.breaker import Verdict
+from interlaced.resilience.gates import Gate
+from interlaced.testing.clock import VirtualClock
 
 
 @dataclass
@@ -36,6 +41,17 @@ class Door:
 
     def leave(self) -> None:
         self.told.append(f"out {self.name}")
+
+
+def pass_gates(follow: Handler[Request, str], gates: Sequence[Gate]) -> Handler[Request, str]:
+    reading: Reading[str] = Reading(lambda _: "", len, lambda _: Verdict.GOOD)
+    return attempt(
+        follow,
+        make_wiring(VirtualClock()),
+        before=Before(None, gates),
+        timing=Timing(None, lambda _: None),
+        reading=reading,
+    )
 
 
 def request() -> Request:
