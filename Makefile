@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 CODE := service clients/python tools benchmarks tests
 
-.PHONY: help demo run test check format proto lock clean
+.PHONY: help demo run test check format proto bench bench-quick lock clean
 
 help: ## List the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 demo: $(VENV)/.installed ## Start everything on this machine, play the main job against it, and end
 	@$(BIN)/python -m interlaced.dev.demo
@@ -36,6 +36,14 @@ format: $(VENV)/.ready ## Format the code and the protos
 
 proto: $(VENV)/.ready ## Generate the stubs into the client package
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/generate_stubs.py
+
+bench: $(VENV)/.ready build/servers/.ready ## Run every benchmark, and write the report under build/bench
+	@$(BIN)/interlace bench codecs
+	@$(BIN)/interlace bench service
+	@$(BIN)/interlace bench report
+
+bench-quick: $(VENV)/.ready build/servers/.ready ## The benchmarks that the budgets need, in at most 4 minutes
+	@$(BIN)/interlace bench quick
 
 lock: ## Lock the dependencies anew (needs uv)
 	@requirements/lock.sh

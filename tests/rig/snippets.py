@@ -127,7 +127,7 @@ def check_shell(text: str) -> None:
 
 def make_targets() -> Mapping[str, str]:
     """What can be made, with what `make` says about it."""
-    told = re.findall(r"^([a-z]+):[^#\n]*## (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    told = re.findall(r"^([a-z-]+):[^#\n]*## (.*)$", (ROOT / "Makefile").read_text(), re.M)
     return dict(told)
 
 
