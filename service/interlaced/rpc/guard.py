@@ -89,6 +89,7 @@ class Guard:
         self._open: set[Scope[Any]] = set()
         self._busy = 0
         self._is_idle = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.is_draining = False
 
     @property
@@ -135,13 +136,19 @@ class Guard:
         such as `interlace.v1.GatewayService/Call`."""
         limit = self._settings.max_message
 
+        # What every call pays for: one coroutine, and as few steps as there can be.
         async def handle(raw: bytes, context: Context) -> bytes:
-            async def work(scope: Scope[RequestT]) -> bytes:
+            scope: Scope[RequestT] = self._begin(method, context, False, door)
+            try:
+                self._admit(scope, door)
                 reply = await fn(parse(request_class, raw, limit), scope)
-                check_size(len(reply), limit, "the response", reached=Reached.REPLIED)
-                return reply
-
-            return await self._serve(method, context, work, door=door)
+                if len(reply) > limit:
+                    check_size(len(reply), limit, "the response", reached=Reached.REPLIED)
+            except BaseException as error:  # noqa: BLE001  # `_end` raises what must go on
+                self._end(method, scope, error)
+                return b""
+            self._end(method, scope)
+            return reply
 
         return grpc.unary_unary_rpc_method_handler(handle)
 
@@ -158,13 +165,12 @@ class Guard:
         limit = self._settings.max_message
 
         async def handle(raw: bytes, context: Context) -> None:
-            async def work(scope: Scope[RequestT]) -> bytes:
+            async def work(scope: Scope[RequestT]) -> None:
                 request = parse(request_class, raw, limit)
                 if is_endless:
                     await fn(request, scope)
                 else:
                     await self._within_deadline(fn(request, scope), scope)
-                return b""
 
             await self._serve(method, context, work, is_endless=is_endless, door=door)
 
@@ -176,10 +182,9 @@ class Guard:
         """Returns the handler of an endless bidirectional stream."""
 
         async def handle(_requests: object, context: Context) -> None:
-            async def work(scope: Scope[RequestT]) -> bytes:
+            async def work(scope: Scope[RequestT]) -> None:
                 scope.request_class = request_class
                 await fn(scope)
-                return b""
 
             await self._serve(method, context, work, is_endless=True)
 
@@ -196,7 +201,7 @@ class Guard:
         """Returns the handler that answers what nothing else serves; add it last."""
 
         async def refuse(_requests: object, context: Context) -> None:
-            async def work(_scope: Scope[Message]) -> bytes:
+            async def work(_scope: Scope[Message]) -> None:
                 raise Failure(Reason.UNKNOWN_METHOD, "there is no RPC of this name")
 
             await self._serve("_OTHER", context, work, is_endless=True)
@@ -207,53 +212,82 @@ class Guard:
         self,
         method: str,
         context: Context,
-        work: Callable[[Scope[RequestT]], Awaitable[bytes]],
+        work: Callable[[Scope[RequestT]], Awaitable[None]],
         *,
         is_endless: bool = False,
         door: Door = SHUT,
-    ) -> bytes:
-        """Runs one RPC and settles how it ended."""
-        scope: Scope[RequestT] = Scope(context, self._clock.now(), self._settings.max_message)
-        scope.is_endless = is_endless
-        scope.is_onlooker = is_endless and door.serves_drain
-        bind(request_id=scope.correlation_id, **tracing(scope.metadata))
-        self._observer.started(method)
-        self._open.add(scope)
-        self._busy += not scope.is_onlooker
-        try:
-            reply, failure = await self._attempt(method, scope, work, door=door)
-        finally:
-            self._open.discard(scope)
-            self._busy -= not scope.is_onlooker
-            if self._busy == 0:
-                self._is_idle.set()
-        if scope.has_been_cancelled():
-            # Never swallowed: the RPC is dead, and gRPC frees it only this way.
-            seconds = self._clock.now() - scope.started
-            self._observer.finished(method, "CANCELLED", Reason.CALLER_CANCELLED.value, seconds)
-            raise asyncio.CancelledError
-        self._end(method, scope, failure)
-        return reply
-
-    async def _attempt(
-        self,
-        method: str,
-        scope: Scope[RequestT],
-        work: Callable[[Scope[RequestT]], Awaitable[bytes]],
-        *,
-        door: Door,
-    ) -> tuple[bytes, Failure | None]:
-        """Does the work, and turns whatever it raises into a Failure."""
+    ) -> None:
+        """Runs one stream and settles how it ended."""
+        scope: Scope[RequestT] = self._begin(method, context, is_endless, door)
         try:
             self._admit(scope, door)
-            scope.deadline = self._deadline(scope)
-            return await work(scope), None
-        except Failure as failure:
-            return b"", failure
-        except asyncio.CancelledError as error:
-            return b"", self._cut_off(scope, error)
-        except Exception as error:  # noqa: BLE001  # nothing foreign may leave the process
-            return b"", bug(error)
+            await work(scope)
+        except BaseException as error:  # noqa: BLE001  # `_end` raises what must go on
+            self._end(method, scope, error)
+        else:
+            self._end(method, scope)
+
+    def _begin(
+        self, method: str, context: Context, is_endless: bool, door: Door
+    ) -> Scope[RequestT]:
+        """Counts an RPC as under way; whoever begins one ends it."""
+        limit = self._settings.max_message
+        scope: Scope[RequestT] = Scope(context, self._clock.now(), limit, self._this_task())
+        if is_endless:
+            scope.is_endless = True
+            scope.is_onlooker = door.serves_drain
+        metadata = scope.metadata
+        if "traceparent" in metadata:
+            bind(request_id=scope.correlation_id, **tracing(metadata))
+        else:
+            bind(request_id=scope.correlation_id)
+        self._observer.started(method)
+        self._open.add(scope)
+        if not scope.is_onlooker:
+            self._busy += 1
+        return scope
+
+    def _this_task(self) -> asyncio.Task[Any] | None:
+        """The task that runs. All RPCs run on one loop: to ask for it each time costs more than
+        the rest of the question."""
+        task = asyncio.current_task(self._loop)
+        if task is None:
+            self._loop = asyncio.get_running_loop()
+            task = asyncio.current_task(self._loop)
+        return task
+
+    def _end(self, method: str, scope: Scope[RequestT], error: BaseException | None = None) -> None:
+        """Settles how an RPC ended: the work returned, or it raised `error`.
+
+        Nothing of it may be bound to a name in a frame that the error's own traceback holds: the
+        circle would keep gRPC's stream until the next collection.
+        """
+        self._open.discard(scope)
+        if not scope.is_onlooker:
+            self._busy -= 1
+            if self._busy == 0:
+                self._is_idle.set()
+        seconds = self._clock.now() - scope.started
+        if scope.has_been_cancelled():
+            # Never swallowed: the RPC is dead, and gRPC frees it only this way.
+            self._observer.finished(method, "CANCELLED", Reason.CALLER_CANCELLED.value, seconds)
+            scope.forget_task()
+            raise asyncio.CancelledError
+        if error is None:
+            scope.context.set_trailing_metadata(scope.trailers)
+            self._observer.finished(method, "OK", "", seconds)
+        else:
+            self._tell(method, scope, self._failure_of(scope, error), seconds)
+
+    def _failure_of(self, scope: Scope[RequestT], error: BaseException) -> Failure:
+        """Turns what the work raised into a Failure; raises what ends the process again."""
+        if isinstance(error, Failure):
+            return error
+        if isinstance(error, asyncio.CancelledError):
+            return self._cut_off(scope, error)
+        if isinstance(error, Exception):
+            return bug(error)  # nothing foreign may leave the process
+        raise error
 
     def _cut_off(self, scope: Scope[RequestT], error: BaseException) -> Failure:
         """What a cancellation means for an RPC that is alive."""
@@ -272,6 +306,7 @@ class Guard:
         )
 
     def _admit(self, scope: Scope[RequestT], door: Door) -> None:
+        """Lets an RPC in, and says until when; raises Failure for one that must stay outside."""
         if self.is_draining and not door.serves_drain:
             raise self._draining()
         if len(self._open) > self._settings.max_rpcs:
@@ -283,20 +318,21 @@ class Guard:
             )
         if self._authenticate is not None and not door.is_public:
             scope.caller = self._authenticate(scope.metadata, scope.context.auth_context())
+        scope.deadline = scope.started + self._to_spend(scope)
 
-    def _deadline(self, scope: Scope[RequestT]) -> float:
-        """The time by which an answer must leave; None from gRPC means that the caller set none."""
-        settings, is_endless = self._settings, scope.is_endless
-        remaining = scope.context.time_remaining()
+    def _to_spend(self, scope: Scope[RequestT]) -> float:
+        """The seconds within which an answer must leave; None from gRPC means that the caller set
+        no deadline."""
+        settings = self._settings
+        remaining: float | None = scope.context.time_remaining()
         if remaining is None:
-            remaining = math.inf if is_endless else settings.default_deadline
-        elif is_endless:
-            remaining -= min(settings.deadline_margin, remaining / 10)
-        else:
-            # A tenth at most: a caller with 20 ms to spend still gets most of them.
-            margin = min(settings.deadline_margin, remaining / 10)
-            remaining = min(remaining - margin, settings.max_deadline)
-        return self._clock.now() + float(remaining)
+            return math.inf if scope.is_endless else settings.default_deadline
+        # A tenth at most: a caller with 20 ms to spend still gets most of them.
+        margin = remaining / 10
+        remaining -= margin if margin < settings.deadline_margin else settings.deadline_margin
+        if remaining > settings.max_deadline and not scope.is_endless:
+            return settings.max_deadline
+        return remaining
 
     async def _within_deadline(self, work: Awaitable[None], scope: Scope[RequestT]) -> None:
         """Ends a stream whose reader is so slow that its writes outlive the deadline."""
@@ -308,19 +344,15 @@ class Guard:
                 Reason.DEADLINE_SPENT, "the deadline passed while responses waited to be read"
             ) from error
 
-    def _end(self, method: str, scope: Scope[RequestT], failure: Failure | None) -> None:
-        seconds = self._clock.now() - scope.started
+    def _tell(self, method: str, scope: Scope[RequestT], failure: Failure, seconds: float) -> None:
+        """Ends an RPC with a status, and says in the log why."""
         context = scope.context
-        if failure is None:
-            context.set_trailing_metadata(tuple(scope.trailers))
-            self._observer.finished(method, "OK", "", seconds)
-            return
         # The code is set and the function returns; `abort` would hang behind unread data.
         code = code_of(failure)
         context.set_code(code)
         context.set_details(failure.message)
         scope.trailers.extend(failure_trailers(failure))
-        context.set_trailing_metadata(tuple(scope.trailers))
+        context.set_trailing_metadata(scope.trailers)
         self._observer.finished(method, code.name, failure.reason.value, seconds)
         log_failure(
             "rpc.failed", failure, method=method, code=code.name, duration_ms=round(seconds * 1000)

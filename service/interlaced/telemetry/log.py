@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
+from contextvars import ContextVar
 from typing import Any, TextIO, TypeAlias
 
 import structlog
@@ -19,7 +20,7 @@ from interlaced.core.secret import Secret
 from interlaced.telemetry.names import LOG_FIELDS
 from interlaced.telemetry.redact import Redactor
 
-__all__ = ["bind", "configure", "learn_secrets", "log"]
+__all__ = ["bind", "bound", "configure", "learn_secrets", "log"]
 
 _Fields: TypeAlias = MutableMapping[str, Any]
 
@@ -30,8 +31,21 @@ _redactor = Redactor()
 log = structlog.stdlib.get_logger("interlace")
 """The logger of the house: `log.info("room.what_happened", field=value)`."""
 
-bind = structlog.contextvars.bind_contextvars
-"""Adds fields to every record of this task, such as `request_id`."""
+_bound: ContextVar[Mapping[str, Any]] = ContextVar("interlace_log_fields", default={})  # noqa: B039  # never written to
+
+
+def bind(**fields: Any) -> None:
+    """Adds fields to every record of this task, such as `request_id`.
+
+    One variable for all of them, because this runs once per RPC and is read once per record.
+    """
+    before = _bound.get()
+    _bound.set({**before, **fields} if before else fields)
+
+
+def bound() -> Mapping[str, Any]:
+    """Returns the fields that are bound here."""
+    return _bound.get()
 
 
 def configure(*, style: str = "json", level: str = "info", stream: TextIO | None = None) -> None:
@@ -41,7 +55,7 @@ def configure(*, style: str = "json", level: str = "info", stream: TextIO | None
     `setLevel` alone (grpc/grpc#43421: reconfiguring while RPCs run can deadlock).
     """
     chain: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _add_bound,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
         _describe_exception,
@@ -74,6 +88,12 @@ def configure(*, style: str = "json", level: str = "info", stream: TextIO | None
 def learn_secrets(secrets: Iterable[Secret]) -> None:
     """Makes the sink mask these values wherever they turn up."""
     _redactor.learn(secrets)
+
+
+def _add_bound(_logger: object, _method: str, fields: _Fields) -> _Fields:
+    for name, value in _bound.get().items():
+        fields.setdefault(name, value)
+    return fields
 
 
 def _end(style: str) -> list[structlog.types.Processor]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 import pytest
 from fake_context import FakeContext
 from google.protobuf.message import Message
+from structlog.testing import capture_logs
 
 from interlace.v1 import gateway_service_pb2 as pb
 from interlaced.core.failure import Failure, Reason
@@ -171,3 +175,36 @@ def test_a_failure_that_somebody_keeps_does_not_keep_the_rpc() -> None:
 
     Bench().serve(FakeContext(), fn=fail)
     assert kept[0].__traceback__ is None
+
+
+@pytest.mark.parametrize("kind", ["none", "failure", "bug", "cut off", "caller left"])
+def test_an_rpc_that_has_ended_is_let_go_of_without_a_collection(kind: str) -> None:
+    """A circle of a failure and the frames in its traceback would keep gRPC's stream."""
+
+    async def work(_request: Message, scope: Scope[Any]) -> bytes:
+        if kind == "failure":
+            raise Failure(Reason.OVERLOADED, "busy")
+        if kind == "bug":
+            raise ValueError("broken")
+        if kind == "cut off":
+            raise asyncio.CancelledError
+        if kind == "caller left":
+            scope.has_left = True
+            raise Failure(Reason.OVERLOADED, "busy")
+        return b"done"
+
+    async def main() -> Callable[[], FakeContext | None]:
+        context = FakeContext()
+        handler: Any = Bench().guard.unary("s/Call", pb.CallRequest, work)
+        await asyncio.wait((asyncio.ensure_future(handler.unary_unary(b"", context)),))
+        return weakref.ref(context)
+
+    gc.collect()
+    gc.disable()
+    try:
+        with capture_logs() as records:
+            held = asyncio.run(main())
+        records.clear()
+        assert held() is None
+    finally:
+        gc.enable()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
 from interlaced.core.failure import Failure, Reason
 from interlaced.core.model import Call, Effort, Payload, Reply
 from interlaced.rpc.perform import performing, performing_within
+from interlaced.telemetry.log import bound
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -20,7 +20,7 @@ async def test_each_call_has_its_own() -> None:
 
     async def perform(_call: Call) -> Reply:
         await asyncio.sleep(0)
-        seen.append(structlog.contextvars.get_contextvars().get("trace_id", ""))
+        seen.append(bound().get("trace_id", ""))
         return Reply(Payload("text/plain", b""))
 
     def call(metadata: dict[str, str]) -> Call:
