@@ -8,10 +8,12 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    GetJsonSchemaHandler,
     PlainSerializer,
     StringConstraints,
     WithJsonSchema,
 )
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
 from interlaced.core.backoff import Backoff
@@ -25,6 +27,7 @@ from interlaced.core.units import (
     parse_share,
     parse_size,
 )
+from interlaced.schema.docs import docs_of
 
 __all__ = [
     "BackoffField",
@@ -41,15 +44,32 @@ ValueT = TypeVar("ValueT")
 
 
 class Strict(BaseModel):
-    """The base of every model of configuration: unknown keys are errors, nothing changes later."""
+    """The base of every model of configuration: unknown keys are errors, nothing changes later.
+
+    What stands below a field is its description in the JSON Schema. It is read from the source when
+    somebody asks for that schema: pydantic would read every source whenever a process starts.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
         arbitrary_types_allowed=True,
-        use_attribute_docstrings=True,
         populate_by_name=True,
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describes the fields."""
+        told = handler(schema)
+        shown = handler.resolve_ref_schema(told).get("properties", {})
+        docs = docs_of(cls)
+        for name, field in cls.model_fields.items():
+            member = shown.get(field.alias or name)
+            if member is not None and name in docs:
+                member.setdefault("description", docs[name])
+        return told
 
 
 def _from_text(parse: Any) -> BeforeValidator:

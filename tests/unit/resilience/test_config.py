@@ -16,6 +16,7 @@ from interlaced.resilience.config import (
     Trip,
     parse_trip,
 )
+from interlaced.schema.docs import docs_of
 
 EXAMPLE = {
     "deadline": "10s",
@@ -120,5 +121,5 @@ def test_a_senseless_trip_rule_is_refused(text: str):
     "model", [PolicyConfig, RetryConfig, LimitConfig, BreakerConfig, BulkheadConfig]
 )
 def test_every_key_is_documented_and_in_the_schema(model):
-    assert all(field.description for field in model.model_fields.values())
+    assert set(docs_of(model)) == set(model.model_fields)
     assert set(model.model_json_schema()["properties"]) == set(model.model_fields)
