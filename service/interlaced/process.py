@@ -67,15 +67,18 @@ async def run_until_stopped(
 def settled_memory() -> Iterator[None]:
     """Sets what the boot made aside, where no collection looks at it any more, and lets the young
     generation grow larger while it serves: calls leave hardly any circles behind."""
-    before = gc.get_threshold()
+    before, was_enabled = gc.get_threshold(), gc.isenabled()
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, *before[1:])
+    gc.enable()
     try:
         yield
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
+        if not was_enabled:
+            gc.disable()
 
 
 @contextlib.asynccontextmanager

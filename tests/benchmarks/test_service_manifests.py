@@ -9,13 +9,13 @@ import pytest
 from benchmarks.service import manifests
 from typer.testing import CliRunner
 
-from interlaced.cli.main import app
+from interlaced.cli.main import build
 
 URL = "http://127.0.0.1:9"
 
 
 def assert_valid(folder: Path) -> None:
-    done = CliRunner().invoke(app, ["lint", str(folder)])
+    done = CliRunner().invoke(build(), ["lint", str(folder)])
     assert done.exit_code == 0, done.output
 
 

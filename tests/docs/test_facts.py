@@ -11,7 +11,7 @@ import typer.main
 from command import DevService, invoke
 from snippets import ROOT, documents, make_targets
 
-from interlaced.cli.main import app
+from interlaced.cli.main import build
 from interlaced.cli.output import Exit
 from interlaced.connectors.registry import KINDS
 from interlaced.core.failure import Reason
@@ -62,7 +62,7 @@ def records() -> dict[str, set[str]]:
 
 def verbs() -> dict[str, set[str]]:
     """The verbs of the command with their options."""
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(build())
     assert isinstance(group, typer.core.TyperGroup)
     return {
         name: {option for parameter in verb.params for option in parameter.opts}

@@ -17,7 +17,7 @@ import typer.main
 from command import DevService, run
 
 from interlaced.cli.configure import _build
-from interlaced.cli.main import app
+from interlaced.cli.main import build
 from interlaced.manifest.problem import ManifestError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,7 +138,7 @@ def _check_make(words: list[str]) -> None:
 
 
 def _check_interlace(words: list[str]) -> None:
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(build())
     assert isinstance(group, typer.core.TyperGroup)
     context = group.make_context("interlace", list(words), resilient_parsing=True)
     verb = group.get_command(context, words[0])

@@ -184,3 +184,13 @@ def test_what_the_boot_made_is_set_aside_while_it_serves() -> None:
         assert gc.get_threshold()[0] > before[0]
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() == 0
+
+
+def test_a_boot_without_collections_serves_with_them() -> None:
+    gc.disable()
+    try:
+        with settled_memory():
+            assert gc.isenabled()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

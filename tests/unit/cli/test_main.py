@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from command import NOBODY, DevService, clean, command, interrupted, invoke, run
 
 from interlaced.cli import main as main_module
-from interlaced.cli.main import app
+from interlaced.cli.main import build
 
 VERBS = (
     *("dev", "serve", "reload", "lint", "explain", "schema", "help"),
@@ -28,7 +30,7 @@ def test_every_verb_is_there_and_leads_with_an_example(capsys: pytest.CaptureFix
         if verb != "version":
             assert f"Example: interlace {verb}" in told.out
     assert "..." not in overview.out.partition("Commands:")[2], "a summary is cut off"
-    assert len(app.registered_commands) == len(VERBS)
+    assert len(build().registered_commands) == len(VERBS)
 
 
 def test_no_verb_takes_a_secret_as_an_option(capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,10 +69,10 @@ def test_ctrl_c_ends_it_with_130_and_a_place_to_go_on(dev: DevService) -> None:
 
 
 def test_an_interrupt_anywhere_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(**_: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(main_module, "app", interrupt)
+    monkeypatch.setattr(main_module, "build", interrupt)
     with pytest.raises(SystemExit) as ended:
         main_module.main([])
     assert ended.value.code == 130
@@ -113,3 +115,20 @@ def test_it_starts_without_the_libraries_that_a_verb_does_not_need() -> None:
     )
     told = subprocess.run([sys.executable, "-c", probe], capture_output=True, check=True, text=True)
     assert told.stdout.strip() == "[]"
+
+
+def test_a_server_boots_without_the_client_that_others_ask_with() -> None:
+    probe = (
+        "import sys\nfrom interlaced.cli.main import main\ntry: main(['serve', '--help'])\n"
+        "except SystemExit: print('interlace' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", probe], capture_output=True, check=True, text=True)
+    assert told.stdout.splitlines()[-1] == "False"
+
+
+def test_a_boot_that_fails_leaves_the_collector_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    ended = invoke(capsys, "serve", "--config", str(tmp_path / "nothing.yaml"), "--port", "0")
+    assert ended.code == 3
+    assert gc.isenabled()
