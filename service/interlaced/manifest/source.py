@@ -166,11 +166,19 @@ def read_source(file: str, data: bytes) -> Source:
     return source
 
 
+class _Yaml(YAML):
+    """The parser, without plug-ins: ruamel looks for their files each time that one is made."""
+
+    def official_plug_ins(self) -> list[str]:
+        """None."""
+        return []
+
+
 def _compose(source: Source, text: str) -> None:
     """Fills in documents until the end or the first place that cannot be read."""
     reader = _Composer(source)
     try:
-        for event in YAML(typ="safe", pure=True).parse(text):
+        for event in _Yaml(typ="safe", pure=True).parse(text):
             reader.take(event)
     except _Unreadable:
         return  # the finding is noted already
