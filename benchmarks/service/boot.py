@@ -44,6 +44,7 @@ async def boot(plan: Plan) -> list[Case]:
     notes = (
         f"{len(modules)} modules of third parties, as the serving process imported them",
         "CPU from the start of the process to the moment it says that it is ready",
+        "both sides find the bytecode of all that they import in a cache",
     )
     variant: dict[str, str | int | float] = {"connectors": CONNECTORS}
     return [case_of("boot", variant, (tuple(samples), ()), main="cpu_ms", notes=notes)]
@@ -59,7 +60,11 @@ def _boot(folder: Path, side: str, command: Sequence[str], cores: Cores) -> Samp
     ports.unlink(missing_ok=True)
     since = time.perf_counter()
     with Child.python(
-        *command, "--ports-file", str(ports), cores=cores.server, log=folder / "boot.log"
+        *command,
+        *("--ports-file", str(ports)),
+        cores=cores.server,
+        log=folder / "boot.log",
+        environment=_compiled(folder),
     ) as child:
         child.await_until(ports.exists, every=0.001)
         cpu, seconds, rss = child.cpu_ns(), time.perf_counter() - since, child.rss_bytes()
@@ -73,6 +78,15 @@ def _boot(folder: Path, side: str, command: Sequence[str], cores: Cores) -> Samp
     return Sample(side, values)
 
 
+def _compiled(folder: Path) -> dict[str, str]:
+    """Gives both sides their bytecode from one cache that the probe fills, as if installed.
+
+    An installer compiles everything. A checkout under PYTHONDONTWRITEBYTECODE would compile our
+    sources at each start, and find those of third parties compiled.
+    """
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+
+
 def _modules_of_service(folder: Path, connectors: Path, cores: Cores) -> list[str]:
     """What a serving process imports, told by the interpreter itself."""
     ports, log = folder / "probe.ports", folder / "probe.log"
@@ -80,6 +94,7 @@ def _modules_of_service(folder: Path, connectors: Path, cores: Cores) -> list[st
         *("-X", "importtime", *_serve(connectors), "--ports-file", str(ports)),
         cores=cores.server,
         log=log,
+        environment=_compiled(folder),
     ) as child:
         child.await_file(ports)
     return third_party(imported(log.read_text(encoding="utf-8", errors="replace")))
