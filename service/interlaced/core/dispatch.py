@@ -2,12 +2,54 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic
 
 from interlaced.core.failure import Failure, Reason
-from interlaced.core.model import Call, Confirmation, Handler, Publication, Reply
+from interlaced.core.model import Call, Confirmation, Handler, Publication, Reply, RequestT, ResultT
 
-__all__ = ["Dispatch"]
+__all__ = ["Counted", "Dispatch", "Tally"]
+
+
+class Tally:
+    """Counts what is under way on one connector, so that it is closed only when nothing is."""
+
+    __slots__ = ("_idle", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._idle: asyncio.Event | None = None
+
+    def end(self) -> None:
+        """Counts one less; whoever has added one to `count` calls it."""
+        self.count -= 1
+        if self.count == 0 and self._idle is not None:
+            self._idle.set()
+
+    async def wait_idle(self) -> None:
+        """Waits until nothing is under way."""
+        while self.count:
+            self._idle = asyncio.Event()
+            await self._idle.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Counted(Generic[RequestT, ResultT]):
+    """A handler whose work is counted. Call it like any other; Dispatch counts calls itself, which
+    saves each of them a coroutine."""
+
+    handler: Handler[RequestT, ResultT]
+    tally: Tally
+
+    async def __call__(self, request: RequestT) -> ResultT:
+        """Hands the request on."""
+        self.tally.count += 1
+        try:
+            return await self.handler(request)
+        finally:
+            self.tally.end()
 
 
 class Dispatch:
@@ -20,7 +62,7 @@ class Dispatch:
     __slots__ = ("_connectors", "_routes", "_sinks")
 
     def __init__(self) -> None:
-        self._routes: Mapping[tuple[str, str], Handler[Call, Reply]] = {}
+        self._routes: Mapping[tuple[str, str], tuple[Handler[Call, Reply], Tally]] = {}
         self._sinks: Mapping[str, Handler[Publication, Sequence[Confirmation]]] = {}
         self._connectors: frozenset[str] = frozenset()
 
@@ -34,17 +76,19 @@ class Dispatch:
 
         `connectors` names those that exist although they have neither.
         """
-        self._routes = dict(routes)
+        self._routes = {name: _parted(handler) for name, handler in routes.items()}
         self._sinks = dict(sinks)
         names = {*connectors, *(connector for connector, _ in routes)}
         self._connectors = frozenset(names | {sink.partition(".")[0] for sink in sinks})
 
     async def call(self, call: Call) -> Reply:
         """Performs the call; raises Failure with the operation and the attempts made."""
-        handler = self._routes.get((call.connector, call.operation))
-        if handler is None:
+        route = self._routes.get((call.connector, call.operation))
+        if route is None:
             name = f"{call.connector}.{call.operation}"
             raise self._unknown_route(call).but(operation=name, attempts="0")
+        handler, tally = route
+        tally.count += 1
         try:
             return await handler(call)
         except Failure as failure:
@@ -53,6 +97,8 @@ class Dispatch:
             raise failure.but(
                 operation=f"{call.connector}.{call.operation}", attempts=str(call.effort.attempts)
             ) from failure.__cause__
+        finally:
+            tally.end()
 
     async def publish(self, publication: Publication) -> Sequence[Confirmation]:
         """Publishes; raises Failure only when none of the events can have been stored."""
@@ -72,3 +118,10 @@ class Dispatch:
         if call.connector in self._connectors:
             return Failure(Reason.UNKNOWN_OPERATION, "the connector has no operation of this name")
         return Failure(Reason.UNKNOWN_CONNECTOR, "there is no connector of this name")
+
+
+def _parted(handler: Handler[Call, Reply]) -> tuple[Handler[Call, Reply], Tally]:
+    """Takes a counted handler apart; any other is counted for nobody."""
+    if isinstance(handler, Counted):
+        return handler.handler, handler.tally
+    return handler, Tally()

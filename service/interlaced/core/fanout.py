@@ -53,7 +53,8 @@ class Decision(enum.StrEnum):
 
 
 class FanOut:
-    """Runs a plan: a task per branch, inside `async with`; after it no task of it is alive.
+    """Runs a plan, whose calls it takes over: a task per branch, inside `async with`; after it no
+    task of it is alive.
 
     `next` yields every outcome as it lands. Once the policy is decided, what still runs is
     cancelled, and its outcome says so. `deadline` is a time of the Clock; branches end a moment
@@ -136,8 +137,10 @@ class FanOut:
 
     def _start(self, place: int, arguments: Mapping[str, Argument]) -> None:
         now, branch = self._clock.now(), self._plan.branches[place]
-        deadline = min(now + branch.timeout, self._branch_deadline)
-        call = branch.call.begun(now, deadline, arguments)
+        call = branch.call
+        if arguments:
+            call = replace(call, parameters={**call.parameters, **arguments})
+        call.begin(now, min(now + branch.timeout, self._branch_deadline))
         self._efforts[place] = call.effort
         task = self._loop.create_task(self._call(call))
         self._tasks[place] = task

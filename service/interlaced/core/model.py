@@ -122,21 +122,10 @@ class Call(Request):
     accept: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
 
-    def begun(self, now: float, deadline: float, arguments: Mapping[str, Argument]) -> Call:
-        """Returns this call as it begins at `now`, by a deadline that may only be closer, with
-        further arguments."""
-        ledger: list[Step] | None = None if self.effort.ledger is None else []
-        return Call(
-            deadline=min(self.deadline, deadline),
-            effort=Effort(now, ledger=ledger),
-            idempotency_key=self.idempotency_key,
-            connector=self.connector,
-            operation=self.operation,
-            parameters={**self.parameters, **arguments} if arguments else self.parameters,
-            payload=self.payload,
-            accept=self.accept,
-            metadata=self.metadata,
-        )
+    def begin(self, now: float, deadline: float) -> None:
+        """Begins this call at `now`, by a deadline that may only be closer."""
+        self.effort.started = now
+        self.deadline = min(self.deadline, deadline)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from interlaced.core.clock import Alarm
+from interlaced.core.clock import Alarm, CurrentTask
 from interlaced.core.failure import Failure, Reached
 from interlaced.core.model import Handler, Request, RequestT, ResultT
 from interlaced.resilience.admission import AdmissionGate
@@ -37,7 +37,7 @@ def whole_call(
     attempt was under way, else DEADLINE_SPENT. Retries hold the one permit of their call.
     """
     clock, seconds, gate = wiring.clock, terms.seconds, terms.admission
-    try_enter, leave = gate.try_enter, gate.leave
+    try_enter, leave, current_task = gate.try_enter, gate.leave, CurrentTask()
     tries = _once(follow, wiring) if terms.plan is None else _retry(follow, wiring, terms.plan)
 
     async def run(request: RequestT) -> ResultT:
@@ -45,7 +45,7 @@ def whole_call(
         deadline = request.deadline = min(request.deadline, now + seconds)
         if deadline <= now:
             raise wiring.refused(request, "deadline", deadline_failure(request))
-        alarm = request.alarm = Alarm(clock)
+        alarm = request.alarm = Alarm(clock, current_task())
         is_in = False
         try:
             if not try_enter(request):

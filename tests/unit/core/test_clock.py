@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from interlaced.core.clock import Alarm, LoopClock, TimeLimit
+from interlaced.core.clock import Alarm, CurrentTask, LoopClock, TimeLimit
 from interlaced.core.ports import TimerHandle
 from interlaced.testing.clock import VirtualClock
 
@@ -125,7 +125,7 @@ def test_an_alarm_rings_at_what_was_set_last_and_can_be_set_again() -> None:
 
     async def main() -> list[float]:
         rung: list[float] = []
-        alarm = Alarm(clock)
+        alarm = Alarm(clock, CurrentTask()())
         start = clock.now()
         alarm.set(start + 1)
         alarm.set(start + 3)
@@ -148,7 +148,7 @@ def test_an_alarm_leaves_a_cancellation_from_elsewhere_alone() -> None:
     claims: list[bool] = []
 
     async def wait() -> None:
-        alarm = Alarm(clock)
+        alarm = Alarm(clock, CurrentTask()())
         alarm.set(clock.now() + 5)
         try:
             await clock.sleep(60)
@@ -168,3 +168,32 @@ def test_an_alarm_leaves_a_cancellation_from_elsewhere_alone() -> None:
 
     clock.run(main())
     assert claims == [False, False]
+
+
+def test_the_current_task_is_found_on_each_loop_and_outside_there_is_none() -> None:
+    current = CurrentTask()
+
+    async def main() -> bool:
+        inner = asyncio.create_task(_own(current))
+        return current() is asyncio.current_task() and await inner is inner
+
+    assert asyncio.run(main())
+    assert asyncio.run(main()), "a loop that has ended is forgotten"
+    loop = asyncio.new_event_loop()
+    failed: list[bool] = []
+
+    def look() -> None:
+        try:
+            current()
+        except RuntimeError:
+            failed.append(True)
+        loop.stop()
+
+    loop.call_soon(look)
+    loop.run_forever()
+    loop.close()
+    assert failed == [True]
+
+
+async def _own(current: CurrentTask) -> object:
+    return current()
