@@ -144,18 +144,15 @@ class Transcoder(Generic[M]):
 
     def to_json(self, message: M) -> bytes:
         """Writes compact JSON; CodecError for a time, a path or a Value that JSON cannot spell."""
-        return self._encode(self._record(message))
+        try:
+            return self._encode(self._print(message))
+        except RecursionError as error:
+            raise CodecError("the message is nested too deeply") from error
 
     def to_data(self, message: M) -> Value:
         """The same as plain data: 64-bit integers and bytes are texts here too."""
-        value: Value = msgspec.to_builtins(self._record(message), str_keys=True)
+        value: Value = msgspec.json.decode(self.to_json(message))
         return value
-
-    def _record(self, message: Message) -> Any:
-        try:
-            return self._print(message)
-        except RecursionError as error:
-            raise CodecError("the message is nested too deeply") from error
 
     def _print_any(self, message: Any) -> Value:
         if not message.type_url and not message.value:
@@ -171,7 +168,7 @@ class Transcoder(Generic[M]):
         if printer is None:
             printer = Printer(held, self._plans, self._print_any)
             self._printers[held.full_name] = printer
-        printed: Any = msgspec.to_builtins(printer.print(content), str_keys=True)
+        printed: Any = msgspec.json.decode(self._encode(printer.print(content)))
         if Element.of_message(held).kind is not Kind.MESSAGE:
             return {"@type": message.type_url, "value": printed}
         return {"@type": message.type_url, **printed}

@@ -44,6 +44,7 @@ LARGEST_FLOAT = math.nextafter(2.0**128 - 2.0**103, 0)
 fewer digits than it has, as a number above itself."""
 _EXACT = 2**53
 
+_MOST_DAYS = 4096
 _POWERS = tuple(10 ** (9 - length) for length in range(10))
 _MINUTE_TEXTS = tuple(f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440))
 _SECOND_TEXTS = tuple(f"{second:02d}" for second in range(60))
@@ -53,6 +54,7 @@ _SECONDS = {text: second for second, text in enumerate(_SECOND_TEXTS)}
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\dT", re.A).fullmatch
 _OFFSET = re.compile(r"(?:\.(\d{1,9}))?([+-])([01]\d|2[0-3]):([0-5]\d)", re.A).fullmatch
+_NO_MOMENT = "a Timestamp is beyond the years 1 to 9999, or its nanos are no fraction"
 _NO_TIME = "the text is no RFC 3339 time with an offset and at most 9 decimals"
 _DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.A).fullmatch
 _WHOLE = re.compile(r"[+-]?\d{1,40}", re.A).fullmatch
@@ -103,19 +105,32 @@ def _read_day(text: str) -> int:
     return (datetime.fromisoformat(text[:10]) - _EPOCH).days * 86400
 
 
-@lru_cache(maxsize=4096)
-def _print_day(day: int) -> str:
-    return f"{(_EPOCH + timedelta(day)).date().isoformat()}T"
+class _Days(dict[int, str]):
+    """The text of a day since 1970, such as "2020-02-29T"; raises for one beyond the years."""
+
+    def __missing__(self, day: int) -> str:
+        try:
+            text = f"{(_EPOCH + timedelta(day)).date().isoformat()}T"
+        except OverflowError as error:
+            raise CodecError(_NO_MOMENT) from error
+        if len(self) >= _MOST_DAYS:
+            self.clear()
+        self[day] = text
+        return text
+
+
+_DAY_TEXTS = _Days()
 
 
 def print_timestamp(message: timestamp_pb2.Timestamp) -> str:
     """Writes RFC 3339 in UTC with 0, 3, 6 or 9 decimals."""
-    seconds, nanos = message.seconds, message.nanos
-    if not (_FIRST_SECOND <= seconds <= _LAST_SECOND and 0 <= nanos < _NANOS):
-        raise CodecError("a Timestamp is beyond the years 1 to 9999, or its nanos are no fraction")
-    day, second = divmod(seconds, 86400)
-    whole = f"{_print_day(day)}{_MINUTE_TEXTS[second // 60]}{_SECOND_TEXTS[second % 60]}"
-    return f"{whole}{_decimals(nanos)}Z" if nanos else whole + "Z"
+    at, nanos = message.seconds, message.nanos
+    day, minute, second = _DAY_TEXTS[at // 86400], _MINUTE_TEXTS[at // 60 % 1440], at % 60
+    if not nanos:
+        return f"{day}{minute}{_SECOND_TEXTS[second]}Z"
+    if 0 < nanos < _NANOS:
+        return f"{day}{minute}{_SECOND_TEXTS[second]}{_decimals(nanos)}Z"
+    raise CodecError(_NO_MOMENT)
 
 
 def read_duration(text: str) -> dict[str, int]:
@@ -151,9 +166,12 @@ def print_duration(message: duration_pb2.Duration) -> str:
 
 def _decimals(nanos: int) -> str:
     """A fraction in 3, 6 or 9 decimals, or nothing for 0."""
-    if nanos % 1_000_000 == 0:
-        return _MILLIS[nanos // 1_000_000]
-    return f".{nanos:09d}" if nanos % 1000 else f".{nanos // 1000:06d}"
+    # A leading one keeps the zeros behind it, for half of what a format with a width takes.
+    if nanos % 1000:
+        return f".{str(_NANOS + nanos)[1:]}"
+    if nanos % 1_000_000:
+        return f".{str(_NANOS + nanos)[1:-3]}"
+    return _MILLIS[nanos // 1_000_000]
 
 
 def read_field_mask(text: str) -> dict[str, list[str]]:
