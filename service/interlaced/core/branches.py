@@ -65,11 +65,16 @@ class Plan:
         self.branches = tuple(branches)
         self.policy = policy
         self.index = self._index()
-        self.sources = tuple(self._sources_of(place) for place in range(len(self.branches)))
-        self.dependents = self._dependents()
-        self._refuse_circles()
+        places = range(len(self.branches))
+        # Most plans have no branch that waits for another, and nothing to sort out.
+        self.sources: tuple[frozenset[int], ...] = (frozenset(),) * len(self.branches)
+        self.dependents: tuple[tuple[int, ...], ...] = ((),) * len(self.branches)
+        if any([branch.arguments_from for branch in self.branches]):
+            self.sources = tuple(self._sources_of(place) for place in places)
+            self.dependents = self._dependents()
+            self._refuse_circles()
         waited_for = {source for sources in self.sources for source in sources}
-        self.counted = frozenset(range(len(self.branches))) - waited_for
+        self.counted = frozenset(places) - waited_for
         self.required = self._required()
         self.needed = self._needed()
 
