@@ -163,6 +163,22 @@ class HostileClauses(TransportRig):
                 await self.ask(transport)
                 assert origin.connections == 2
 
+    async def test_an_answer_that_begins_like_one_before_is_no_copy_of_it(self) -> None:
+        """T9: the same head again, before another body, none, too much of it, and too little."""
+        texts = [answer(body) for body in (b"aaaaa", b"bbbbb", b"ccccc")]
+        head = texts[0].removesuffix(b"aaaaa")
+        again = [*texts, head, texts[0] + _POISON, texts[1], texts[2][:-1] + CLOSE, texts[0]]
+        async with self.wire(*again) as (origin, transport):
+            for body in (b"aaaaa", b"bbbbb", b"ccccc"):
+                assert (await self.ask(transport)).body == body
+            assert (await self.ask(transport, "HEAD")).body == b""
+            more = await _outcome(self.ask(transport))
+            assert isinstance(more, Failure) or more.body == b"aaaaa"
+            assert (await self.ask(transport)).body == b"bbbbb"
+            assert (await self.refused(transport)).reason is Reason.UPSTREAM_TRUNCATED
+            assert (await self.ask(transport)).body == b"aaaaa"
+            assert origin.connections == 3
+
     async def test_a_request_is_one_request_whatever_it_is_made_of(self) -> None:
         """T8: what would end a line in a target, or in the name or value of a header, does not
         leave; what arrives is the oracle."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["check_header", "check_target", "is_name", "is_value"]
+__all__ = ["check_header", "check_target", "is_name", "is_target", "is_value"]
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
 # Horizontal tab, and what is printable in ASCII: how any other letter is written differs from one
 # library to the next (aiohttp writes UTF-8, servers read Latin-1; U+010A may end up a line feed).
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
+
+is_target = re.compile(r"/[!-~]*").fullmatch
+"""Matches what `check_target` takes, without a call of ours around it."""
 
 _FRAMING = frozenset(
     (
@@ -45,7 +48,7 @@ def is_value(value: str) -> bool:
 def check_target(target: str) -> None:
     """Raises ValueError unless the text is an encoded path, with or without a query: one word of
     printable ASCII that begins with a slash."""
-    if not (target.isascii() and target.isprintable()) or " " in target or target[:1] != "/":
+    if is_target(target) is None:
         raise ValueError("not a request target")
 
 

@@ -42,7 +42,7 @@ class Prepared(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen would cost thrice as much to make
 class HttpRequest:
     """One request. `target` is the encoded path with its query, and starts with `/`; `headers`
     are the ones of this call alone. `effort.reached` is written while it is sent. Its repr shows
@@ -55,10 +55,10 @@ class HttpRequest:
     effort: Effort
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HttpResponse:
     """The whole answer: names of headers in lower case, several of one name joined by `, `, the
-    body decoded (no `content-encoding` is left in `headers`)."""
+    body decoded (no `content-encoding` is left in `headers`, which are nobody's to change)."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from interlaced.transport.headers import is_name
 from interlaced.transport.wire_errors import large_headers, malformed
@@ -39,15 +38,16 @@ _BEGIN: Final = b"HTTP/1."
 _BODILESS: Final = frozenset((204, 304))
 
 
-@dataclass(slots=True)
-class Head:
+class Head(NamedTuple):
     """What the head of an answer says. `length` is the body's, in bytes, or CHUNKED or
-    UNTIL_CLOSE; `is_kept` says whether the connection may be used again after it."""
+    UNTIL_CLOSE; `is_kept` says whether the connection may be used again after it; `coding` is the
+    body's, which is in `headers` no more."""
 
     status: int
     headers: dict[str, str]
     length: int
     is_kept: bool
+    coding: str = ""
 
 
 _names: dict[str, str] = {}
@@ -119,7 +119,8 @@ def read_head(raw: bytes, *, is_bodiless: bool) -> Head:
     if is_kept and "connection" in headers:
         tokens = headers["connection"].lower().split(",")
         is_kept = "close" not in [token.strip(" \t") for token in tokens]
-    return Head(status, headers, length, is_kept)
+    coding = headers.pop("content-encoding", "")
+    return Head(status, headers, length, is_kept, coding)
 
 
 def _headers(lines: list[str]) -> dict[str, str]:

@@ -13,9 +13,10 @@ from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.ports import Clock, Resolve
 from interlaced.transport.decoding import ACCEPT_ENCODING
 from interlaced.transport.egress import EgressGuard, is_host_name, resolve
-from interlaced.transport.headers import check_header, check_target, is_name
+from interlaced.transport.headers import check_header, is_name, is_target
 from interlaced.transport.http import HttpRequest, HttpResponse, HttpSettings, Prepared
 from interlaced.transport.http_dial import Dialer
+from interlaced.transport.http_known import KnownHeads
 from interlaced.transport.http_pool import Pool
 from interlaced.transport.http_wire import Answered, Wire
 from interlaced.transport.tls import client_context
@@ -25,6 +26,7 @@ __all__ = ["LeanTransport"]
 
 _AT_ONCE: Final = 256 * 1024
 """A body up to this size, in bytes, leaves in one piece with its head; a longer one in such."""
+_NOT_SENT: Final = Reached.NOT_SENT
 _WITHOUT_CONTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 _MOST_NAMES: Final = 1024
 
@@ -41,6 +43,9 @@ class _Prepared:
     is_head: bool
     empty: str
     """What says that there is no body, for methods that have one."""
+    alone: str = field(repr=False)
+    """All that stands behind the target of a request that has neither headers of its own nor a
+    body."""
 
 
 class LeanTransport:
@@ -68,6 +73,7 @@ class LeanTransport:
             tls=client_context(settings.tls) if origin.scheme == "https" else None,
         )
         self._pool = Pool(clock, settings.idle)
+        self._known = KnownHeads()
         self._wires: set[Wire] = set()
         self._names: set[str] = set()
         self._emptied: asyncio.Future[None] | None = None
@@ -83,20 +89,29 @@ class LeanTransport:
         if not any(name.lower() == "user-agent" for name, _ in headers):
             lasting.append(("User-Agent", "interlace"))
         lines = "".join([f"{name}: {value}\r\n" for name, value in lasting])
+        empty = "" if method in _WITHOUT_CONTENT else "Content-Length: 0\r\n"
+        behind = f" HTTP/1.1\r\n{lines}"
         return _Prepared(
             method=method,
             before=f"{method} ",
-            behind=f" HTTP/1.1\r\n{lines}",
+            behind=behind,
             is_head=method == "HEAD",
-            empty="" if method in _WITHOUT_CONTENT else "Content-Length: 0\r\n",
+            empty=empty,
+            alone=f"{behind}{empty}\r\n",
         )
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         effort, body = request.effort, request.body
-        effort.reached = Reached.NOT_SENT
+        effort.reached = _NOT_SENT
         prepared = request.prepared
         assert isinstance(prepared, _Prepared)  # noqa: S101  # made by this very object
-        head = self._head(prepared, request)
+        target = request.target
+        if is_target(target) is None:
+            raise unsendable()
+        if body is None and not request.headers:
+            head = f"{prepared.before}{target}{prepared.alone}".encode("ascii")
+        else:
+            head = self._head(prepared, request)
         wire = self._pool.take()
         is_new = wire is None
         if wire is None:
@@ -128,11 +143,10 @@ class LeanTransport:
             await asyncio.shield(self._emptied)
 
     def _head(self, prepared: _Prepared, request: HttpRequest) -> bytes:
-        """Writes the head, and lets nothing through that would make it two."""
+        """Writes a head with headers of its own, and lets none through that would make it two."""
         target, body = request.target, request.body
         lines = ""
         try:
-            check_target(target)
             for name, value in request.headers:
                 if name not in self._names or not (value.isascii() and value.isprintable()):
                     self._check(name, value)
@@ -160,7 +174,7 @@ class LeanTransport:
         return wire
 
     def _new_wire(self) -> Wire:
-        return Wire(asyncio.get_running_loop(), self._limit, self._lost)
+        return Wire(asyncio.get_running_loop(), self._limit, self._lost, self._known)
 
     def _lost(self, wire: Wire) -> None:
         self._wires.discard(wire)

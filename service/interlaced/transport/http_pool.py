@@ -18,10 +18,11 @@ class Pool:
     """Keeps connections for `idle` seconds of the Clock, the freshest to be used first, so that
     the rest grow old and go."""
 
-    __slots__ = ("_clock", "_idle", "_timer", "_wires")
+    __slots__ = ("_clock", "_idle", "_now", "_timer", "_wires")
 
     def __init__(self, clock: Clock, idle: float) -> None:
         self._clock = clock
+        self._now = clock.now
         self._idle = idle
         self._wires: deque[Wire] = deque()
         self._timer: TimerHandle | None = None
@@ -34,7 +35,7 @@ class Pool:
         wires = self._wires
         if not wires:
             return None
-        oldest = self._clock.now() - self._idle
+        oldest = self._now() - self._idle
         while wires:
             wire = wires.pop()
             if wire.is_open:
@@ -45,13 +46,14 @@ class Pool:
 
     def put(self, wire: Wire) -> None:
         """Keeps a connection for the next request, or closes it where there are enough."""
+        wires = self._wires
         if not wire.is_open:
             return
-        if len(self._wires) >= MOST_IDLE:
+        if len(wires) >= MOST_IDLE:
             wire.drop()
             return
-        wire.idle_since = self._clock.now()
-        self._wires.append(wire)
+        wire.idle_since = self._now()
+        wires.append(wire)
         if self._timer is None:
             self._timer = self._clock.call_at(wire.idle_since + self._idle, self._sweep)
 

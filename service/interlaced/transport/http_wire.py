@@ -15,6 +15,7 @@ from interlaced.transport.decoding import Body, body_for, too_large
 from interlaced.transport.http import HttpResponse
 from interlaced.transport.http_chunks import ChunkGuard
 from interlaced.transport.http_head import CHUNKED, UNTIL_CLOSE, Head, check_begun, read_head
+from interlaced.transport.http_known import KnownHeads
 from interlaced.transport.wire_errors import is_settled, lost_failure, malformed, truncated
 
 __all__ = ["Answered", "Wire"]
@@ -23,6 +24,8 @@ Answered = HttpResponse | Failure
 """What becomes of a request: a result, and no exception that nobody might collect."""
 
 _MOST_INTERIM: Final = 64
+_MAYBE: Final = Reached.MAYBE
+_REPLIED: Final = Reached.REPLIED
 
 
 class _End:
@@ -46,6 +49,9 @@ class Wire(asyncio.Protocol):
     them takes is refused, and so is an answer that ends elsewhere for the other. After a refusal,
     after bytes that nobody asked for and after an answer that ends the connection, `is_open` is
     False for good.
+
+    An answer that comes whole under a head that is known (see KnownHeads) is not read again:
+    llhttp sees every byte of an answer or none, so that it stands between two answers either way.
     """
 
     __slots__ = (
@@ -59,6 +65,8 @@ class Wire(asyncio.Protocol):
         "_interim",
         "_is_bodiless",
         "_is_full",
+        "_is_usual",
+        "_known",
         "_left",
         "_limit",
         "_loop",
@@ -74,9 +82,14 @@ class Wire(asyncio.Protocol):
     )
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, limit: int, on_lost: Callable[[Wire], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        limit: int,
+        on_lost: Callable[[Wire], None],
+        known: KnownHeads | None = None,
     ) -> None:
-        """`limit` bounds a decoded body, in bytes; `on_lost` is called once, at the end."""
+        """`limit` bounds a decoded body, in bytes; `on_lost` is called once, at the end. `known`
+        is shared by the wires of one origin and one limit."""
         self._loop = loop
         self._limit = limit
         self._on_lost = on_lost
@@ -95,6 +108,8 @@ class Wire(asyncio.Protocol):
         self._left = 0
         self._is_bodiless = False
         self._is_full = False
+        self._is_usual = False
+        self._known = KnownHeads() if known is None else known
         self.error: Exception | None = None
         self.is_open = False
         self.is_sent = False
@@ -113,7 +128,8 @@ class Wire(asyncio.Protocol):
         self._effort = effort
         self._is_bodiless = is_head
         self.is_sent = is_whole
-        effort.reached = Reached.MAYBE
+        self._is_usual = is_whole and not is_head
+        effort.reached = _MAYBE
         assert self._transport is not None  # noqa: S101  # it is open
         self._transport.write(data)
         return waiter
@@ -178,10 +194,23 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Is given what came."""
-        effort = self._effort
-        if self._waiter is None or effort is None:
+        waiter, effort = self._waiter, self._effort
+        if waiter is None or effort is None:
             self.drop()  # nobody asked, so it would be the next caller's answer
             return
+        if self._is_usual:  # nothing of this answer has come yet
+            self._is_usual = False
+            start = data.find(b"\r\n\r\n") + 4
+            known = self._known.find(data[:start])
+            if known is not None and len(data) == start + known[0]:
+                self._waiter = self._effort = None
+                effort.reached = _REPLIED
+                if not waiter.done():
+                    waiter.set_result(HttpResponse(known[1], known[2], data[start:]))
+                return
+        self._read(data, effort)
+
+    def _read(self, data: bytes, effort: Effort) -> None:
         try:
             if self._head is None:
                 self._read_head(data, effort)
@@ -219,7 +248,10 @@ class Wire(asyncio.Protocol):
         if is_settled(head.status):
             effort.reached = Reached.REPLIED
         self._begin_body(head)
-        self._read_body(data, end + 4, head)
+        start = end + 4
+        self._read_body(data, start, head)
+        if len(data) == start + head.length and not self._is_bodiless:
+            self._known.add(data[:start], head)  # nothing was refused, and nothing is missing
 
     def _skip_interim(self, head: Head, rest: bytes, effort: Effort) -> None:
         """Passes over 100, 102, 103 and their like; 101 would be another protocol."""
@@ -230,8 +262,8 @@ class Wire(asyncio.Protocol):
             self._read_head(rest, effort)
 
     def _begin_body(self, head: Head) -> None:
-        coding = head.headers.pop("content-encoding", "")
-        length = self._left = head.length
+        coding, length = head.coding, head.length
+        self._left = length
         if coding or length < 0:
             self._body = body_for(coding, self._limit)
         elif length > self._limit:
@@ -254,7 +286,7 @@ class Wire(asyncio.Protocol):
             if stop > start:
                 pieces.append(data[start:stop])
         if end >= 0 and end != len(data):
-            head.is_kept = False  # whoever sends more than was asked for is not trusted again
+            head = head._replace(is_kept=False)  # who sends more is not trusted again
             data = data[:end]
         # llhttp cannot be told that an answer to HEAD has no body: it is not shown those.
         if not self._is_bodiless:
@@ -279,7 +311,7 @@ class Wire(asyncio.Protocol):
         # Without a coding, a body of a known and allowed length needs no further look.
         data = self._take() if body is None else body.finish()
         answer = HttpResponse(head.status, head.headers, data)
-        effort.reached = Reached.REPLIED
+        effort.reached = _REPLIED
         if not (head.is_kept and self.is_sent):
             self.drop()
         self._settle(answer)

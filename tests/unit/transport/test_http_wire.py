@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from itertools import pairwise
 from random import Random
 from typing import cast
 
 import pytest
+from httptools import HttpResponseParser
 
 from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.model import Effort
 from interlaced.testing.transport_hostile import HostileClauses, mutate
 from interlaced.testing.transport_origin import CLOSE
+from interlaced.transport import http_wire
 from interlaced.transport.http import HttpResponse
 from interlaced.transport.http_chunks import ChunkGuard
+from interlaced.transport.http_head import Head
+from interlaced.transport.http_known import KnownHeads
 from interlaced.transport.http_wire import Answered, Wire
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -208,3 +213,94 @@ async def test_a_broken_answer_is_the_same_wherever_it_is_cut() -> None:
             cuts = list(range(1, len(text)))
         pieces = [text[start:stop] for start, stop in pairwise((0, *cuts, len(text)))]
         assert await outcome(pieces, is_head=is_head) == whole, pieces
+
+
+class Forgetful(KnownHeads):
+    """Knows no head, so that both readers read every answer."""
+
+    def add(self, raw: bytes, head: Head) -> None:
+        """Remembers nothing."""
+
+
+async def series(texts: Sequence[tuple[bytes, bool]], known: KnownHeads) -> list[object]:
+    """Returns what becomes of requests on one connection that are answered with these texts, and
+    whether it was kept, until it is not."""
+    wire = Wire(asyncio.get_running_loop(), 1000, lambda _: None, known)
+    wire.connection_made(Pipe())
+    seen: list[object] = []
+    for text, is_head in texts:
+        effort = Effort(0.0)
+        waiter = ask(wire, effort, is_head=is_head)
+        wire.data_received(text)
+        if not waiter.done():
+            wire.connection_lost(None)
+        answer = waiter.result()
+        seen += [answer.reason if isinstance(answer, Failure) else answer, effort, wire.is_open]
+        if not wire.is_open:
+            break
+    return seen
+
+
+async def test_what_is_known_of_heads_changes_no_answer() -> None:
+    """T9: heads that both readers took, before bodies of their length and of any other, as they
+    are and broken, alone and before something else, for GET and for HEAD."""
+    chance, known = Random(34), KnownHeads()
+    heads = [text.removesuffix(CLOSE) for text, _ in HostileClauses.whole_answers]
+    heads += [GOOD, GOOD.replace(b"200 OK", b"304 Not Modified")[:-2]]
+    found = 0
+    for _ in range(3000):
+        texts = []
+        for _ in range(chance.randint(1, 5)):
+            text = chance.choice(heads)
+            text = mutate(text, chance) if chance.random() < 0.2 else text
+            text += chance.choice((GOOD, b"x")) if chance.random() < 0.1 else b""
+            texts.append((text, chance.random() < 0.1))
+            found += known.find(text[: text.find(b"\r\n\r\n") + 4]) is not None
+        assert await series(texts, known) == await series(texts, Forgetful()), texts
+    assert found > 1000
+
+
+async def test_llhttp_sees_every_byte_of_an_answer_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it stands between two answers whether or not it has seen the last one."""
+    shown: list[bytes] = []
+
+    class Spy:
+        def __init__(self, protocol: object) -> None:
+            self._parser = HttpResponseParser(protocol)
+
+        def feed_data(self, data: bytes) -> None:
+            shown.append(data)
+            self._parser.feed_data(data)
+
+    monkeypatch.setattr(http_wire, "HttpResponseParser", Spy)
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    other = GOOD.replace(b"{}", b"[]")
+    for cut in range(1, len(GOOD)):
+        shown.clear()
+        wire, _, _ = await wired()
+        rows = ([GOOD], [other], [GOOD[:cut], GOOD[cut:]], [other], [chunked], [other], [chunked])
+        for pieces in rows:
+            waiter = ask(wire)
+            for piece in pieces:
+                wire.data_received(piece)
+            assert isinstance(waiter.result(), HttpResponse)
+        assert b"".join(shown) == GOOD + GOOD + chunked + chunked
+        assert wire.is_open
+
+
+async def test_an_answer_to_nobody_ends_the_connection_though_its_head_is_known() -> None:
+    wire, pipe, _ = await wired()
+    ask(wire)
+    wire.data_received(GOOD)
+    wire.data_received(GOOD)
+    assert (wire.is_open, pipe.is_aborted) == (False, True)
+
+
+async def test_an_answer_under_a_known_head_ends_a_request_that_is_not_whole() -> None:
+    wire, _, _ = await wired()
+    ask(wire)
+    wire.data_received(GOOD)
+    waiter = wire.ask(b"POST", Effort(0.0), is_head=False, is_whole=False)
+    wire.data_received(GOOD)
+    assert isinstance(waiter.result(), HttpResponse)
+    assert not wire.is_open
