@@ -75,7 +75,7 @@ class Parameters:
             problem = "is not a parameter of this operation" if check is None else check(value)
             if problem:
                 wrong.append(FieldViolation(field_of(name), problem))
-        missing = (name for name in self.required if name not in arguments)
+        missing = [name for name in self.required if name not in arguments]
         wrong += [FieldViolation(field_of(name), "is missing") for name in missing]
         if wrong:
             refuse(*wrong)

@@ -7,13 +7,14 @@ import unicodedata
 from collections.abc import Iterable
 from urllib.parse import quote, unquote
 
-__all__ = ["encode_pairs", "encode_segment", "is_literal_path", "is_text"]
+__all__ = ["encode_pairs", "encode_segment", "is_literal_path", "is_plain", "is_text"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SEPARATORS = re.compile(r"[/\\]")
 _LITERAL = re.compile(r"(?:/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*)*")
-_PLAIN = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,254}")
-"""What most values are: it needs no encoding, and no reading of it is a dot segment."""
+is_plain = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,254}").fullmatch
+"""Matches what most values are: a text that `encode_segment` leaves as it is, since it needs no
+encoding, and no reading of it is a dot segment."""
 _ROUNDS = 4
 _LONGEST_SEGMENT = 8190
 
@@ -36,7 +37,7 @@ def encode_segment(value: str) -> str:
     characters, or if any server that decodes it once more, or folds its letters, would find a dot
     segment in it.
     """
-    if _PLAIN.fullmatch(value):
+    if is_plain(value):
         return value
     if not value:
         raise ValueError("must not be empty")

@@ -10,7 +10,7 @@ from interlaced.connectors.rest.config import Config, OperationConfig, Upstream
 from interlaced.connectors.rest.recipe import Recipe, compile_operation
 from interlaced.core.model import Call, Handler, Reply
 from interlaced.core.ports import Clock, Connector, Feed, Operation, Sink, Tools
-from interlaced.transport.http import HttpRequest, HttpSettings, HttpTransport
+from interlaced.transport.http import HttpSettings, HttpTransport
 from interlaced.transport.http_aiohttp import AiohttpTransport
 from interlaced.transport.http_lean import LeanTransport
 from interlaced.transport.tls import TlsSettings
@@ -79,11 +79,9 @@ def _operation(
 def _attempt(recipe: Recipe, transport: HttpTransport, clock: Clock) -> Handler[Call, Reply]:
     """Returns what makes one attempt: build, send, read."""
     prepared = transport.prepare(recipe.method, recipe.headers)
-    build_wire, read, send, wall = recipe.build, recipe.read, transport.send, clock.wall
+    make, read, send, wall = recipe.build, recipe.read, transport.send, clock.wall
 
     async def attempt(call: Call) -> Reply:
-        wire = build_wire(call)
-        request = HttpRequest(prepared, wire.target, wire.headers, wire.body, call.effort)
-        return read(await send(request), call, wall())
+        return read(await send(make(call, prepared)), call, wall())
 
     return attempt

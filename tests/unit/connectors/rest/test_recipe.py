@@ -12,14 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rest_rig import make_call, make_config
 
-from interlaced.connectors.rest.recipe import Recipe, Wire, compile_operation
+from interlaced.connectors.rest.recipe import Recipe, compile_operation
 from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.model import Argument, Effect, Payload, Reply
 from interlaced.core.ports import Parameter, ParameterType
-from interlaced.transport.http import HttpResponse
+from interlaced.transport.http import HttpRequest, HttpResponse
 
 JSON = "application/json"
 ORIGIN = "https://api.example.com/v2"
+
+
+class OfNobody:
+    """What a transport has prepared, of no transport."""
+
+    method = "GET"
+
+
+PREPARED = OfNobody()
 
 
 def recipe(operation: dict[str, Any], **upstream: Any) -> Recipe:
@@ -27,8 +36,10 @@ def recipe(operation: dict[str, Any], **upstream: Any) -> Recipe:
     return compile_operation(config.operations["Op"], config.upstream)
 
 
-def build(operation: dict[str, Any], payload: Payload | None = None, **arguments: Argument) -> Wire:
-    return recipe(operation).build(make_call("Op", arguments, payload=payload))
+def build(
+    operation: dict[str, Any], payload: Payload | None = None, **arguments: Argument
+) -> HttpRequest:
+    return recipe(operation).build(make_call("Op", arguments, payload=payload), PREPARED)
 
 
 def refuse(
@@ -159,7 +170,7 @@ class TestRequests:
         }
         assert fields(refuse(operation, x=value)) == ["parameters[x]"]
         with pytest.raises(Failure) as caught:
-            recipe(operation).build(make_call("Op", key=value))
+            recipe(operation).build(make_call("Op", key=value), PREPARED)
         assert fields(caught.value) == ["idempotency_key"]
 
     @pytest.mark.parametrize("value", ["a\r\nb", "\x00", "\x7f", "\x1b[0m", "\ud800"])
@@ -222,7 +233,7 @@ class TestRequests:
             ({"get": "/a"}, "/v2/a?key=k%26k"),
             ({"get": "/a", "query": {"x": "y"}}, "/v2/a?x=y&key=k%26k"),
         ):
-            assert recipe(operation, auth=key).build(make_call("Op")).target == target
+            assert recipe(operation, auth=key).build(make_call("Op"), PREPARED).target == target
 
     def test_nothing_of_it_shows_a_secret(self) -> None:
         """P49."""
@@ -231,17 +242,19 @@ class TestRequests:
             auth={"api_key": {"query": "key", "value": "canary"}},
             headers={"X": "canary"},
         )
-        assert "canary" not in repr(made) + repr(made.build(make_call("Op")))
+        assert "canary" not in repr(made) + repr(made.build(make_call("Op"), PREPARED))
 
     def test_the_idempotency_key_travels_in_its_header(self) -> None:
         made = recipe({"post": "/a", "idempotency_header": "Idempotency-Key"})
-        assert ("Idempotency-Key", "k-1") in made.build(make_call("Op", key="k-1")).headers
-        assert not made.build(make_call("Op")).headers
+        assert ("Idempotency-Key", "k-1") in made.build(
+            make_call("Op", key="k-1"), PREPARED
+        ).headers
+        assert not made.build(make_call("Op"), PREPARED).headers
 
     def test_metadata_of_the_caller_is_not_forwarded(self) -> None:
         call = make_call("Op")
         call.metadata = {"authorization": "canary", "traceparent": "00-1"}
-        assert not recipe({"get": "/a"}).build(call).headers
+        assert not recipe({"get": "/a"}).build(call, PREPARED).headers
 
 
 class TestBodies:
@@ -353,13 +366,15 @@ class TestAnswers:
     def test_a_type_that_cannot_be_had_is_refused_before_anything_is_sent(self) -> None:
         for operation in ({"get": "/a"}, {"get": "/a", "produces": "application/pdf"}):
             with pytest.raises(Failure) as caught:
-                recipe(operation).build(make_call("Op", accept=("text/csv",)))
+                recipe(operation).build(make_call("Op", accept=("text/csv",)), PREPARED)
             assert caught.value.reason is Reason.UNACCEPTABLE_MEDIA_TYPE
             assert fields(caught.value) == ["accept"]
         for produces, accept in (("image/*", "image/png"), ("application/*", JSON)):
-            recipe({"get": "/a", "produces": produces}).build(make_call("Op", accept=(accept,)))
+            recipe({"get": "/a", "produces": produces}).build(
+                make_call("Op", accept=(accept,)), PREPARED
+            )
         any_type = {"get": "/a", "produces": "*/*"}
-        recipe(any_type).build(make_call("Op", accept=("text/csv",)))
+        recipe(any_type).build(make_call("Op", accept=("text/csv",)), PREPARED)
         failure = unreadable(any_type, b"x", media_type="text/html", accept=("text/csv",))
         assert failure.reason is Reason.UNACCEPTABLE_MEDIA_TYPE
 
