@@ -69,7 +69,7 @@ class Plan:
         # Most plans have no branch that waits for another, and nothing to sort out.
         self.sources: tuple[frozenset[int], ...] = (frozenset(),) * len(self.branches)
         self.dependents: tuple[tuple[int, ...], ...] = ((),) * len(self.branches)
-        if any([branch.arguments_from for branch in self.branches]):
+        if any(branch.arguments_from for branch in self.branches):
             self.sources = tuple(self._sources_of(place) for place in places)
             self.dependents = self._dependents()
             self._refuse_circles()
