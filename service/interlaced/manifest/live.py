@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from interlaced.core.clock import TimeLimit
+from interlaced.core.dispatch import Counted, Tally
 from interlaced.core.failure import Failure, Reason
-from interlaced.core.model import Call, Confirmation, Handler, Publication, Reply, RequestT, ResultT
+from interlaced.core.model import Call, Confirmation, Handler, Publication, Reply
 from interlaced.core.ports import Clock
 from interlaced.core.tasks import end_tasks
 from interlaced.manifest.build import Built, Generation
@@ -18,37 +19,7 @@ from interlaced.manifest.manifests import Manifests
 from interlaced.manifest.problem import ManifestError, Problem
 from interlaced.telemetry.log import log
 
-__all__ = ["LiveConfiguration", "Reload", "ReloadResult", "Tally"]
-
-
-class Tally:
-    """Counts what is under way on one connector, so that it is closed only when nothing is."""
-
-    __slots__ = ("_idle", "count")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._idle: asyncio.Event | None = None
-
-    def wrap(self, handler: Handler[RequestT, ResultT]) -> Handler[RequestT, ResultT]:
-        """Returns `handler`, counted."""
-
-        async def run(request: RequestT) -> ResultT:
-            self.count += 1
-            try:
-                return await handler(request)
-            finally:
-                self.count -= 1
-                if self.count == 0 and self._idle is not None:
-                    self._idle.set()
-
-        return run
-
-    async def wait_idle(self) -> None:
-        """Waits until nothing is under way."""
-        while self.count:
-            self._idle = asyncio.Event()
-            await self._idle.wait()
+__all__ = ["LiveConfiguration", "Reload", "ReloadResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +248,6 @@ def _count(built: Built) -> _Served:
     return _Served(
         built,
         tally,
-        {name: tally.wrap(handler) for name, handler in built.calls.items()},
-        {name: tally.wrap(handler) for name, handler in built.sinks.items()},
+        {name: Counted(handler, tally) for name, handler in built.calls.items()},
+        {name: Counted(handler, tally) for name, handler in built.sinks.items()},
     )

@@ -26,8 +26,9 @@ from interlaced.rpc.mapping import (
     read_policy,
     read_seconds,
 )
-from interlaced.rpc.perform import performing, performing_within
+from interlaced.rpc.perform import performing_within
 from interlaced.rpc.session import Sessions
+from interlaced.rpc.trace import trace
 from interlaced.rpc.wire import call_response, fan_out_outcome, fan_out_response
 
 __all__ = ["Gateway"]
@@ -47,7 +48,7 @@ class Gateway:
         self._clock = clock
         self._extract = extract
         self._limit = guard.settings.max_message
-        self._perform = performing(dispatch.call)
+        self._perform = dispatch.call
         self._perform_branch = performing_within(dispatch.call, limit=self._limit)
         self.sessions = Sessions(guard, dispatch, clock)
 
@@ -73,19 +74,22 @@ class Gateway:
             now=scope.started,
             wants_ledger=scope.wants_ledger,
         )
+        if call.metadata:
+            trace(call)
         try:
             reply = await self._perform(call)
         finally:
-            self._trail(call, scope)
+            if call.effort.ledger is not None:
+                self._trail(call, scope)
         encoded = call_response(reply.payload, call.effort, self._clock.now())
-        check_reply(len(encoded), self._limit, call)
+        if len(encoded) > self._limit:
+            check_reply(len(encoded), self._limit, call)
         return encoded
 
     def _trail(self, call: Call, scope: Scope[pb.CallRequest]) -> None:
         """Puts the attempt records into the trailers, where a failed call has them as well."""
-        if call.effort.ledger is not None:
-            effort = effort_message(call.effort, ended=self._clock.now(), has_reply=False)
-            scope.trailers.append(("interlace-ledger-bin", effort.SerializeToString()))
+        effort = effort_message(call.effort, ended=self._clock.now(), has_reply=False)
+        scope.trailers.append(("interlace-ledger-bin", effort.SerializeToString()))
 
     async def fan_out(self, request: pb.FanOutRequest, scope: Scope[pb.FanOutRequest]) -> bytes:
         """Performs many calls and answers once the policy is met."""

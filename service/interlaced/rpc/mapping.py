@@ -59,25 +59,20 @@ _LEDGER_BYTES = 4096
 _LEDGER_SPARE = 96
 
 
-class Fields:
-    """Collects what is wrong with a request's fields."""
-
-    __slots__ = ("_violations",)
-
-    def __init__(self) -> None:
-        self._violations: list[FieldViolation] = []
+class Fields(list[FieldViolation]):
+    """Collects what is wrong with a request's fields; nothing, most of the time."""
 
     def refuse(self, field: str, description: str) -> None:
         """Notes that a field breaks a rule."""
-        self._violations.append(FieldViolation(field, description))
+        self.append(FieldViolation(field, description))
 
     def check(self) -> None:
         """Raises Failure INVALID_REQUEST if anything is wrong."""
-        if self._violations:
+        if self:
             raise Failure(
                 Reason.INVALID_REQUEST,
                 "the request breaks a rule of its fields",
-                fields=tuple(self._violations),
+                fields=tuple(self),
             )
 
 
@@ -86,10 +81,13 @@ def read_call(
 ) -> Call:
     """Reads a Call that stands at `field` of its request; its deadline is a time of the Clock."""
     fields = Fields()
-    call = _call(message, field, fields, Effort(now, ledger=[] if wants_ledger else None))
-    timeout = _read_timeout(message, field, fields)
-    fields.check()
-    call.deadline = min(deadline, now + timeout)
+    call = _call(message, field, fields, Effort(now, ledger=[]) if wants_ledger else Effort(now))
+    if message.HasField("timeout"):
+        timeout = read_seconds(message, "timeout", f"{field}.timeout", fields)
+        deadline = min(deadline, now + timeout)
+    if fields:
+        fields.check()
+    call.deadline = deadline
     return call
 
 
@@ -121,7 +119,11 @@ def _parameters(
 ) -> dict[str, Argument]:
     parameters: dict[str, Argument] = {}
     for place, message in enumerate(messages):
-        name, value = message.name, _argument(message)
+        name, which = message.name, message.WhichOneof("value")
+        if which == "string_value" and name and name not in parameters:
+            parameters[name] = message.string_value  # as nearly all are
+            continue
+        value = _argument(message, which)
         problem = _problem_of(name, value, parameters)
         if problem is None and value is not None:
             parameters[name] = value
@@ -145,8 +147,7 @@ def _problem_of(
     return None
 
 
-def _argument(message: call_pb2.Parameter) -> Argument | None:
-    which = message.WhichOneof("value")
+def _argument(message: call_pb2.Parameter, which: str | None) -> Argument | None:
     if which is None:
         return None
     if which == "list_value":
@@ -186,13 +187,6 @@ def _is_media_type(text: str) -> bool:
 def _check_key(key: str, field: str, fields: Fields) -> None:
     if len(key) > _LONGEST_KEY or not key.isascii() or not key.isprintable():
         fields.refuse(field, f"must be at most {_LONGEST_KEY} printable ASCII characters")
-
-
-def _read_timeout(message: call_pb2.Call, field: str, fields: Fields) -> float:
-    """Reads a call's own timeout, which most have not."""
-    if not message.HasField("timeout"):
-        return math.inf
-    return read_seconds(message, "timeout", f"{field}.timeout", fields)
 
 
 def read_seconds(message: object, name: str, field: str, fields: Fields) -> float:
@@ -244,7 +238,9 @@ def _branch(
     return Branch(
         name=name,
         call=_call(inner, call_field, fields, effort),
-        timeout=_read_timeout(inner, call_field, fields),
+        timeout=read_seconds(inner, "timeout", f"{call_field}.timeout", fields)
+        if inner.HasField("timeout")
+        else math.inf,
         is_required=message.required,
         arguments_from=_branch_arguments(wanted, field, fields) if wanted else (),
     )

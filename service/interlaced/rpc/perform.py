@@ -12,20 +12,10 @@ from interlaced.rpc.failure_log import bug, log_failure
 from interlaced.rpc.fitting import check_fit
 from interlaced.rpc.trace import trace
 
-__all__ = ["Perform", "performing", "performing_within"]
+__all__ = ["Perform", "performing_within"]
 
 Perform: TypeAlias = Callable[[Call], Coroutine[Any, Any, Reply]]
 """Performs one call; raises Failure."""
-
-
-def performing(follow: Handler[Call, Reply]) -> Perform:
-    """Returns what performs the one call of an RPC, whose failure is the RPC's own."""
-
-    async def run(call: Call) -> Reply:
-        trace(call)
-        return await follow(call)
-
-    return run
 
 
 def performing_within(follow: Handler[Call, Reply], *, limit: float = math.inf) -> Perform:
@@ -34,7 +24,8 @@ def performing_within(follow: Handler[Call, Reply], *, limit: float = math.inf) 
     Whatever is no Failure is a bug and becomes INTERNAL_ERROR."""
 
     async def run(call: Call) -> Reply:
-        trace(call)
+        if call.metadata:
+            trace(call)
         try:
             reply = await follow(call)
             check_fit(reply, limit, call)

@@ -28,5 +28,4 @@ def tracing(metadata: Mapping[str, str]) -> dict[str, str]:
 def trace(call: Call) -> None:
     """Logs under the call's own trace from here on, where it has one. Each call of a session and
     each branch is a task, so that none sees another's."""
-    if call.metadata:
-        bind(**tracing(call.metadata))
+    bind(**tracing(call.metadata))

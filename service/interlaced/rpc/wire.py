@@ -37,6 +37,11 @@ def varint(value: int) -> bytes:
         return _SMALL[value]
     if value < 0x4000:
         return bytes((value & 0x7F | 0x80, value >> 7))
+    if value < 0x1000_0000:
+        low, high = value & 0x3FFF, value >> 14
+        if high < 0x80:
+            return bytes((low & 0x7F | 0x80, low >> 7 | 0x80, high))
+        return bytes((low & 0x7F | 0x80, low >> 7 | 0x80, high & 0x7F | 0x80, high >> 7))
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -47,8 +52,13 @@ def varint(value: int) -> bytes:
 
 def call_response(payload: Payload, effort: Effort, ended: float) -> bytes:
     """Returns an encoded CallResponse. Its ledger, if there is one, is in the trailers."""
+    kind, data = _kind(payload.media_type), payload.data
     took = _effort(effort, ended, _SOURCES[effort.source])
-    return b"".join((_FIRST, *_payload(payload), _SECOND, varint(len(took)), took))
+    if not data:
+        return b"".join((_FIRST, varint(len(kind)), kind, _SECOND, varint(len(took)), took))
+    length = varint(len(data))
+    size = varint(len(kind) + 1 + len(length) + len(data))
+    return b"".join((_FIRST, size, kind, _SECOND, length, data, _SECOND, _SMALL[len(took)], took))
 
 
 def fan_out_response(outcomes: Iterable[Outcome]) -> bytes:
@@ -83,14 +93,14 @@ def joined(replies: Sequence[bytes]) -> bytes:
 def _outcome(outcome: Outcome) -> tuple[int, tuple[bytes, ...]]:
     """Returns the size and the parts of an encoded Outcome."""
     result, effort, name = outcome.result, outcome.effort, outcome.branch.encode()
+    own: tuple[bytes, ...]
     if isinstance(result, Failure):
         status = to_status(result).SerializeToString()
-        source, own = b"", (_THIRD, varint(len(status)), status)
-        size = sum(map(len, own))
+        length = varint(len(status))
+        size, source, own = 1 + len(length) + len(status), b"", (_THIRD, length, status)
     else:
-        source, own = _SOURCES[effort.source], (_SECOND, *_payload(result.payload))
-        # The sizes of what a payload is made of, without a walk over its parts.
-        size = 1 + len(own[1]) + len(own[2]) + len(own[3]) + len(own[4]) + len(own[5])
+        source = _SOURCES[effort.source]
+        size, own = _payload(result.payload)
     took = _effort_with_ledger(effort, outcome.ended, source)
     length = varint(len(took))
     size += 1 + len(length) + len(took)
@@ -101,13 +111,16 @@ def _outcome(outcome: Outcome) -> tuple[int, tuple[bytes, ...]]:
     return size, (_FIRST, own_length, name, *own, _FOURTH, length, took)
 
 
-def _payload(payload: Payload) -> tuple[bytes, bytes, bytes, bytes, bytes]:
-    """Returns the length of a payload's field, and its parts."""
+def _payload(payload: Payload) -> tuple[int, tuple[bytes, ...]]:
+    """Returns the size and the parts of an outcome's payload."""
     kind, data = _kind(payload.media_type), payload.data
     if not data:
-        return varint(len(kind)), kind, b"", b"", b""
+        head = varint(len(kind))
+        return 1 + len(head) + len(kind), (_SECOND, head, kind)
     length = varint(len(data))
-    return varint(len(kind) + 1 + len(length) + len(data)), kind, _SECOND, length, data
+    size = len(kind) + 1 + len(length) + len(data)
+    head = varint(size)
+    return 1 + len(head) + size, (_SECOND, head, kind, _SECOND, length, data)
 
 
 @lru_cache(256)
@@ -125,12 +138,16 @@ def _effort_with_ledger(effort: Effort, ended: float, source: bytes) -> bytes:
 
 
 def _effort(effort: Effort, ended: float, source: bytes) -> bytes:
-    nanos = max(0, round((ended - effort.started) * 1e9))
-    latency = _SECOND_NUMBER + varint(nanos) if nanos else b""
-    if nanos >= _NANOS:
-        seconds, nanos = divmod(nanos, _NANOS)
-        below = _SECOND_NUMBER + varint(nanos) if nanos else b""
-        latency = _FIRST_NUMBER + varint(seconds) + below
+    """Returns an encoded Effort without a ledger, which is never long."""
+    nanos = round((ended - effort.started) * 1e9)
     count = effort.attempts
     attempts = _SECOND_NUMBER + varint(count) if count else b""
+    if 0 < nanos < _NANOS:
+        below = varint(nanos)
+        return b"".join((_FIRST, _SMALL[1 + len(below)], _SECOND_NUMBER, below, attempts, source))
+    if nanos <= 0:
+        return b"".join((_FIRST, _SMALL[0], attempts, source))
+    seconds, nanos = divmod(nanos, _NANOS)
+    below = _SECOND_NUMBER + varint(nanos) if nanos else b""
+    latency = _FIRST_NUMBER + varint(seconds) + below
     return b"".join((_FIRST, varint(len(latency)), latency, attempts, source))

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Sequence
 
 import pytest
 
-from interlaced.core.dispatch import Dispatch
+from interlaced.core.dispatch import Counted, Dispatch, Tally
 from interlaced.core.failure import Failure, Reason
 from interlaced.core.model import Call, Confirmation, Effort, Payload, Publication, Reply
+from interlaced.testing.clock import VirtualClock
 
 
 def a_call(connector: str, operation: str) -> Call:
@@ -104,3 +106,49 @@ async def test_a_failure_that_an_observer_keeps_does_not_lead_to_the_one_that_we
     assert frames
     held = [value for frame in frames for value in frame.f_locals.values()]
     assert not any(isinstance(value, Failure) for value in held)
+
+
+@pytest.mark.parametrize("is_dispatched", [True, False])
+def test_a_tally_counts_failures_as_ends(is_dispatched: bool) -> None:
+    clock, tally, dispatch = VirtualClock(), Tally(), Dispatch()
+
+    async def fail_later(_call: Call) -> Reply:
+        await clock.sleep(1)
+        raise Failure(Reason.UPSTREAM_CONNECT, "cannot be reached")
+
+    counted = Counted(fail_later, tally)
+    dispatch.swap({("shop", "Get"): counted}, {})
+
+    async def run() -> Reply:
+        call = a_call("shop", "Get")
+        return await (dispatch.call(call) if is_dispatched else counted(call))
+
+    async def main() -> None:
+        task = asyncio.create_task(run())
+        await asyncio.sleep(0)
+        assert tally.count == 1
+        await tally.wait_idle()
+        assert tally.count == 0
+        with pytest.raises(Failure):
+            await task
+
+    clock.run(main())
+
+
+def test_a_call_is_counted_where_it_began_whatever_is_served_since() -> None:
+    clock, before, since, dispatch = VirtualClock(), Tally(), Tally(), Dispatch()
+
+    async def slow(_call: Call) -> Reply:
+        await clock.sleep(1)
+        return Reply(Payload("text/plain", b""))
+
+    async def main() -> None:
+        dispatch.swap({("shop", "Get"): Counted(slow, before)}, {})
+        task = asyncio.create_task(dispatch.call(a_call("shop", "Get")))
+        await asyncio.sleep(0)
+        dispatch.swap({("shop", "Get"): Counted(slow, since)}, {})
+        assert (before.count, since.count) == (1, 0)
+        await task
+        assert (before.count, since.count) == (0, 0)
+
+    clock.run(main())

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from interlaced.core.failure import Failure, Reason
+from interlaced.core.failure import Failure
 from interlaced.core.model import Call, Effort
 from interlaced.manifest.build import Generation, build
-from interlaced.manifest.live import LiveConfiguration, ReloadResult, Tally
+from interlaced.manifest.live import LiveConfiguration, ReloadResult
 from interlaced.manifest.load import load
 from interlaced.manifest.problem import ManifestError
 from interlaced.resilience.admission import Admission
@@ -360,24 +360,3 @@ def watch_close(connector) -> list[bool]:
 
     connector.close = note
     return closed
-
-
-def test_a_tally_counts_failures_as_ends() -> None:
-    clock = VirtualClock()
-    tally = Tally()
-
-    async def fail(_call: Call) -> None:
-        await clock.sleep(1)
-        raise Failure(Reason.UPSTREAM_CONNECT, "cannot be reached")
-
-    async def main() -> None:
-        call = Call(deadline=0, effort=Effort(0), connector="c", operation="o")
-        task = asyncio.create_task(tally.wrap(fail)(call))
-        await asyncio.sleep(0)
-        assert tally.count == 1
-        await tally.wait_idle()
-        assert tally.count == 0
-        with pytest.raises(Failure):
-            await task
-
-    clock.run(main())

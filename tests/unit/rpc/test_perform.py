@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from interlaced.core.failure import Failure, Reason
 from interlaced.core.model import Call, Effort, Payload, Reply
-from interlaced.rpc.perform import performing, performing_within
+from interlaced.rpc.perform import performing_within
 from interlaced.telemetry.log import bound
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -27,7 +27,7 @@ async def test_each_call_has_its_own() -> None:
         effort = Effort(0.0)
         return Call(deadline=1.0, effort=effort, connector="c", operation="o", metadata=metadata)
 
-    handler = performing(perform)
+    handler = performing_within(perform)
     one, other = f"00-{TRACE}-{SPAN}-01", f"00-{TRACE[::-1]}-{SPAN}-01"
     await asyncio.gather(*(handler(call({"traceparent": each})) for each in (one, other)))
     await asyncio.gather(handler(call({})))
