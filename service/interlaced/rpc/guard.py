@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from interlaced.core.clock import TimeLimit
+from interlaced.core.clock import CurrentTask, TimeLimit
 from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.ports import Clock, RpcObserver
 from interlaced.rpc.failure_log import bug, log_failure
@@ -89,7 +89,7 @@ class Guard:
         self._open: set[Scope[Any]] = set()
         self._busy = 0
         self._is_idle = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._this_task = CurrentTask()
         self.is_draining = False
 
     @property
@@ -246,15 +246,6 @@ class Guard:
         if not scope.is_onlooker:
             self._busy += 1
         return scope
-
-    def _this_task(self) -> asyncio.Task[Any] | None:
-        """The task that runs. All RPCs run on one loop: to ask for it each time costs more than
-        the rest of the question."""
-        task = asyncio.current_task(self._loop)
-        if task is None:
-            self._loop = asyncio.get_running_loop()
-            task = asyncio.current_task(self._loop)
-        return task
 
     def _end(self, method: str, scope: Scope[RequestT], error: BaseException | None = None) -> None:
         """Settles how an RPC ended: the work returned, or it raised `error`.

@@ -127,7 +127,8 @@ class Scope(Generic[RequestT]):
 
 def parse(request_class: type[RequestT], raw: bytes, limit: int) -> RequestT:
     """Decodes a request; raises Failure TOO_LARGE or INVALID_REQUEST."""
-    check_size(len(raw), limit, "the request")
+    if len(raw) > limit:
+        check_size(len(raw), limit, "the request")
     try:
         return request_class.FromString(raw)
     except DecodeError as error:

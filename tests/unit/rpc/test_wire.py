@@ -62,3 +62,23 @@ def test_replies_of_a_session(numbered: list[tuple[int, Outcome]]) -> None:
     encoded = [wire.reply(number, one) for number, one in numbered]
     assert encoded == [each.SerializeToString() for each in replies]
     assert wire.joined(encoded) == pb.SessionResponse(replies=replies).SerializeToString()
+
+
+@given(
+    st.integers(0, 2**64 - 1)
+    | st.sampled_from([2**power - less for power in (7, 14, 21, 28, 35) for less in (0, 1)])
+)
+def test_a_number_of_any_length(number: int) -> None:
+    written = pb.SessionReply(id=number or 1).SerializeToString()
+    assert b"\x08" + wire.varint(number or 1) == written
+    assert wire.varint(0) == b"\x00"
+
+
+@given(payloads, st.floats(0, 1e6), st.integers(0, 3))
+def test_a_call_response_after_any_time(payload: Payload, seconds: float, attempts: int) -> None:
+    effort = Effort(100.0, attempts=attempts)
+    message = pb.CallResponse(
+        payload=payload_message(payload),
+        effort=effort_message(effort, ended=100.0 + seconds, has_reply=True),
+    )
+    assert wire.call_response(payload, effort, 100.0 + seconds) == message.SerializeToString()
