@@ -126,6 +126,8 @@ class App:
         except BaseException:
             await self._end(0.0)
             raise
+        loop = asyncio.get_running_loop()
+        self._metrics.watch_tasks(lambda: len(asyncio.all_tasks(loop)))
         self._watch = asyncio.create_task(self._watch_health())
         self._is_ready = True
         addresses = Addresses(

@@ -7,24 +7,9 @@ import gc
 from pathlib import Path
 
 import psutil
-from raw_http import RawServer, ok
+from benchmarks.soak import MANIFESTS, Look, growth_per_hour, one_round, upstream
 from served import process
 
-from interlace import Client, Event, InterlaceError, Overflow
-
-MANIFESTS = """
-interlace: 1
-connector: web
-upstream: {rest: "${env:URL}", allow_private: [127.0.0.1/32]}
-operations:
-  Get: {get: "/things/{id}"}
----
-interlace: 1
-connector: line
-upstream: {memory: line}
-feeds: {Calls: {}}
-sinks: {Calls: {}}
-"""
 WARM_UP = 3
 ROUNDS = 8
 ALLOWED_GROWTH = 12 * 1024 * 1024
@@ -34,9 +19,8 @@ async def test_p30_memory_and_descriptors_stay_flat_under_mixed_load(tmp_path: P
     folder = tmp_path / "connectors"
     folder.mkdir()
     (folder / "all.yaml").write_text(MANIFESTS)
-    body = b'{"data": "' + b"x" * 2000 + b'"}'
-    async with RawServer(default=ok(body)) as upstream:
-        environment = {"URL": upstream.origin}
+    async with upstream() as origin:
+        environment = {"URL": origin}
         arguments = ("serve", "--config", str(folder), "--log-level", "error")
         async with process(*arguments, folder=tmp_path, environment=environment) as service:
             watched = psutil.Process(service.process.pid)
@@ -59,35 +43,11 @@ async def given_back(watched: psutil.Process, descriptors: int) -> None:
             await asyncio.sleep(0.1)
 
 
-async def one_round(address: str) -> None:
-    """Calls, a session, calls that are cancelled, and subscribers that leave in the middle."""
-    async with Client(address) as client:
-        await asyncio.gather(*(client.call("web", "Get", {"id": str(n)}) for n in range(150)))
-        async with client.session() as session:
-            for _ in range(2):
-                calls = (session.call("web", "Get", {"id": str(n)}) for n in range(150))
-                await asyncio.gather(*calls)
-        await asyncio.gather(*(give_up(client, number) for number in range(100)))
-        listeners = [asyncio.create_task(listen(client)) for _ in range(30)]
-        for _ in range(10):
-            events = [Event(source="t", type="t", data=b"y" * 200) for _ in range(50)]
-            await client.publish("line.Calls", events)
-        for listener in listeners:
-            listener.cancel()
-        await asyncio.gather(*listeners, return_exceptions=True)
+def test_growth_is_that_of_the_second_half() -> None:
+    def look(at: float, rss: float) -> Look:
+        return Look(at=at, rss_mb=rss, descriptors=1, threads=1, tasks=1, rounds=1)
 
-
-async def give_up(client: Client, number: int) -> None:
-    task = asyncio.create_task(client.call("web", "Get", {"id": str(number)}))
-    await asyncio.sleep(0.001 * (number % 5))
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-async def listen(client: Client) -> None:
-    try:
-        async with client.subscribe("line.Calls", overflow=Overflow.drop_oldest()) as events:
-            async for _ in events:
-                pass
-    except InterlaceError:
-        raise AssertionError("no subscriber may fail") from None
+    grows_and_settles = [look(t, min(t, 300.0)) for t in range(0, 1200, 10)]
+    assert abs(growth_per_hour(grows_and_settles)) < 0.01
+    grows = [look(t, 100 + t / 360) for t in range(0, 1200, 10)]
+    assert abs(growth_per_hour(grows) - 10) < 0.01

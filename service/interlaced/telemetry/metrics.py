@@ -150,6 +150,7 @@ class Metrics:
         self.rpc = _RpcMetrics(self._instruments)
         self._connectors: frozenset[str] = frozenset()
         self.loop_lag = self._instruments.number(names.LOOP_LAG).set
+        self._tasks = self._instruments.number(names.LOOP_TASKS)
 
     def operation(self, connector: str, operation: str) -> _OperationMetrics:
         """Returns the observer of one operation."""
@@ -171,6 +172,10 @@ class Metrics:
         self._connectors = frozenset(connectors)
         self._instruments.clear(names.BUILD_INFO)
         self._instruments.number(names.BUILD_INFO, version, config_hash).set(1)
+
+    def watch_tasks(self, count: Callable[[], int]) -> None:
+        """Shows how many tasks the event loop has, counted at the scrape."""
+        self._tasks.read = count
 
     def reloaded(self, result: str) -> None:
         """Counts a reload: `ok`, `unchanged`, `refused`, or `failed` by a bug."""

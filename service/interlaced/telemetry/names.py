@@ -132,6 +132,7 @@ BUILD_INFO = Metric(
 LOOP_LAG = Metric(
     "interlace.loop.lag", _G, "How late the event loop's timers are.", (), "s", merge=Merge.EACH
 )
+LOOP_TASKS = Metric("interlace.loop.tasks", _G, "Tasks of the event loop that are alive.")
 WORKERS_SERVING = Metric("interlace.workers.serving", _G, "Workers that serve.", merge=Merge.GROUP)
 WORKER_RESTARTS = Metric(
     "interlace.workers.restarts", _C, "Workers that were started again.", merge=Merge.GROUP

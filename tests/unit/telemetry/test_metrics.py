@@ -77,6 +77,7 @@ def test_every_observer_method_ends_in_a_series() -> None:
     metrics.serving("0.1.0", "abc")
     metrics.reloaded("ok")
     metrics.loop_lag(0.001)
+    metrics.watch_tasks(lambda: 3)
     metrics.rpc.started("_OTHER")
     written = {name for name, _ in samples(metrics)}
     spelled = {metric.prometheus for metric in names.OF_PROCESS}
