@@ -15,7 +15,7 @@ _OVERHEAD = 320  # bytes that an entry takes beside its encoded event, measured 
 _COMPACT = 1024
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Entry:
     """An event, encoded once, with what filters and conflation look at."""
 
