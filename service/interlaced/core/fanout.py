@@ -7,7 +7,6 @@ import enum
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -78,7 +77,8 @@ class FanOut:
         self._branch_deadline = deadline - min(_MARGIN, max(0.0, (deadline - clock.now()) / 20))
         self._outcomes: list[Outcome | None] = [None] * len(plan.branches)
         self._landed: deque[Outcome] = deque()
-        self._tasks: dict[int, asyncio.Task[Reply]] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._begun: set[int] = set()
         self._efforts: dict[int, Effort] = {}
         self._missing = len(plan.branches)
         # Counted as outcomes land; looking through all branches each time would be quadratic.
@@ -142,27 +142,27 @@ class FanOut:
             call = replace(call, parameters={**call.parameters, **arguments})
         call.begin(now, min(now + branch.timeout, self._branch_deadline))
         self._efforts[place] = call.effort
-        task = self._loop.create_task(self._call(call))
-        self._tasks[place] = task
-        task.add_done_callback(partial(self._finished, place))
+        self._tasks[place] = self._loop.create_task(self._run(place, call))
 
-    def _finished(self, place: int, task: asyncio.Task[Reply]) -> None:
-        """Settles a branch here, not in its body: one that is cancelled early never enters that."""
+    async def _run(self, place: int, call: Call) -> None:
+        """Performs a branch and settles it. One that is cancelled before it began never comes here:
+        `_close` settles those."""
+        self._begun.add(place)
+        try:
+            reply = await self._call(call)
+        except Failure as failure:
+            self._settle(place, failure)
+        except asyncio.CancelledError:
+            self._settle(place, self._cut_off(call.effort))
+            raise
+        except Exception as error:  # noqa: BLE001  # a bug must end its branch, not the fan-out
+            self._settle(place, _bug(error))
+        else:
+            self._settle(place, reply)
+
+    def _settle(self, place: int, result: Reply | Failure) -> None:
         self._tasks.pop(place, None)
-        self._land(place, self._result_of(place, task))
-
-    def _result_of(self, place: int, task: asyncio.Task[Reply]) -> Reply | Failure:
-        effort = self._efforts[place]
-        if task.cancelled():
-            return self._cut_off(effort)
-        error = task.exception()
-        if error is None:
-            return task.result()
-        if isinstance(error, Failure):
-            return error
-        failure = Failure(Reason.INTERNAL_ERROR, "an internal error; the log has the details")
-        failure.__cause__ = error
-        return failure
+        self._land(place, result)
 
     def _cut_off(self, effort: Effort) -> Failure:
         """Why a branch did not get to its end."""
@@ -291,12 +291,18 @@ class FanOut:
         self.decision = decision
         self._timer.cancel()
         for place in range(len(self._outcomes)):
-            if self._outcomes[place] is None and place not in self._tasks:
+            if self._outcomes[place] is None and place not in self._begun:
                 self._record(place, self._cut_off(Effort(self._clock.now())))
         for task in self._tasks.values():
             task.cancel()
         if self._missing <= self._wakes_at:
             self._news.set()
+
+
+def _bug(error: Exception) -> Failure:
+    failure = Failure(Reason.INTERNAL_ERROR, "an internal error; the log has the details")
+    failure.__cause__ = error
+    return failure
 
 
 def _dependency_failed(message: str, source: Outcome) -> Failure:
