@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from interlaced.transport.headers import is_name
@@ -30,6 +31,7 @@ LARGEST_HEAD: Final = 64 * 1024
 LARGEST_LINE: Final = 8190
 MOST_HEADERS: Final = 128
 _LONGEST_LENGTH: Final = 15
+_REMEMBERED: Final = 64
 
 _STATUS = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([^\r\n]*))?")
 _TEXT: Final = bytes((9, *range(32, 127), *range(128, 256)))
@@ -105,22 +107,28 @@ def read_head(raw: bytes, *, is_bodiless: bool) -> Head:
         _check_size(raw)
         if max(map(len, lines), default=0) > LARGEST_LINE:
             raise large_headers("8190B")
-    match = _STATUS.fullmatch(first)
-    if match is None:
-        raise malformed()
+    status, is_http_1_1 = _status(first)
     headers = _headers(lines)
-    status = int(match[2])
-    length = _length(headers, is_http_1_1=match[1] == "1")
+    length = _length(headers, is_http_1_1=is_http_1_1)
     if is_bodiless or status < 200 or status in _BODILESS:
         if status < 200 and length != UNTIL_CLOSE:
             raise malformed()  # an interim answer has no body, so whose would that one be?
         length = 0
-    is_kept = match[1] == "1" and length != UNTIL_CLOSE
+    is_kept = is_http_1_1 and length != UNTIL_CLOSE
     if is_kept and "connection" in headers:
         tokens = headers["connection"].lower().split(",")
         is_kept = "close" not in [token.strip(" \t") for token in tokens]
     coding = headers.pop("content-encoding", "")
     return Head(status, headers, length, is_kept, coding)
+
+
+@lru_cache(_REMEMBERED)
+def _status(line: str) -> tuple[int, bool]:
+    """Reads a status line: the status, and whether this is HTTP/1.1."""
+    match = _STATUS.fullmatch(line)
+    if match is None:
+        raise malformed()
+    return int(match[2]), match[1] == "1"
 
 
 def _headers(lines: list[str]) -> dict[str, str]:

@@ -8,12 +8,15 @@ from typing import Final, TypeAlias
 
 from interlaced.transport.http_head import Head
 
-__all__ = ["LARGEST_KNOWN", "MOST_KNOWN", "KnownHeads"]
+__all__ = ["LARGEST_KNOWN", "MOST_KNOWN", "SELDOM", "KnownHeads"]
 
 LARGEST_KNOWN: Final = 2048
 """The longest head that is remembered, in bytes."""
 MOST_KNOWN: Final = 256
 """How many heads are remembered. One more, and all are forgotten, which costs a reading each."""
+SELDOM: Final = 4
+"""Once there were too many heads, one in so many is remembered: to remember what never comes again
+is work for nothing, and what does come again gets in soon all the same."""
 
 _Known: TypeAlias = tuple[int, int, Mapping[str, str]]
 
@@ -29,10 +32,12 @@ class KnownHeads:
     less or more or elsewhere, this knows nothing.
     """
 
-    __slots__ = ("_heads", "find")
+    __slots__ = ("_heads", "_passed", "_seldom", "find")
 
     def __init__(self) -> None:
         self._heads: dict[bytes, _Known] = {}
+        self._seldom = 1
+        self._passed = 0
         self.find = self._heads.get
         """Takes a head with its empty line; returns its body's length, its status and its headers,
         or None."""
@@ -46,7 +51,12 @@ class KnownHeads:
         is_plain = head.length >= 0 and head.is_kept and not head.coding
         if not is_plain or head.status < 200 or len(raw) > LARGEST_KNOWN:
             return
+        self._passed += 1
+        if self._passed < self._seldom:
+            return
+        self._passed = 0
         if len(self._heads) >= MOST_KNOWN:
             self._heads.clear()
+            self._seldom = SELDOM
         # A copy: whoever got the first answer may write into its headers.
         self._heads[raw] = (head.length, head.status, MappingProxyType(head.headers.copy()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interlaced.transport.http_head import CHUNKED, UNTIL_CLOSE, Head
-from interlaced.transport.http_known import LARGEST_KNOWN, MOST_KNOWN, KnownHeads
+from interlaced.transport.http_known import LARGEST_KNOWN, MOST_KNOWN, SELDOM, KnownHeads
 
 RAW = b"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 2\r\n\r\n"
 
@@ -46,7 +46,18 @@ def test_few_and_short_heads_are_remembered() -> None:
     for number in range(10 * MOST_KNOWN):
         known.add(b"%d" % number, plain())
         assert len(known) <= MOST_KNOWN
-    assert known.find(b"%d" % number) is not None
+
+
+def test_a_head_that_comes_again_gets_in_though_all_others_are_new() -> None:
+    known = KnownHeads()
+    for number in range(MOST_KNOWN + 1):
+        known.add(b"%d" % number, plain())
+    assert len(known) == 1
+    for _ in range(SELDOM - 1):
+        known.add(RAW, plain())
+        assert known.find(RAW) is None
+    known.add(RAW, plain())
+    assert known.find(RAW) is not None
 
 
 def test_nobody_changes_what_is_remembered() -> None:

@@ -29,6 +29,15 @@ class OfNobody:
 
 
 PREPARED = OfNobody()
+ARGUMENT = st.one_of(
+    st.text(alphabet="a0._~-/\\%;é ", max_size=4),
+    st.text(max_size=3),
+    st.from_regex(r"[a-z0-9._~-]{1,8}", fullmatch=True),
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.just(("a",)),
+)
 
 
 def recipe(operation: dict[str, Any], **upstream: Any) -> Recipe:
@@ -143,6 +152,32 @@ class TestRequests:
             failure = refuse(operation, x=value)
             assert failure.reason is Reason.INVALID_REQUEST
             assert fields(failure) == ["parameters[x]"]
+
+    @given(
+        st.dictionaries(st.sampled_from(("id", "x")), ARGUMENT, max_size=2),
+        st.sampled_from((None, Payload("", b""), Payload(JSON, b"1"))),
+        st.sampled_from(((), (JSON,), ("text/csv",))),
+        st.sampled_from(("/a/{id}", "/{id}", "/a/{id}/b", "/a.{id}")),
+    )
+    def test_the_short_way_leads_where_the_long_one_does(
+        self,
+        arguments: dict[str, Argument],
+        payload: Payload | None,
+        accept: tuple[str, ...],
+        path: str,
+    ) -> None:
+        """An operation that could send a key goes the long way, even where it sends none."""
+        made = []
+        for operation in ({"get": path}, {"get": path, "idempotency_header": "K"}):
+            call = make_call("Op", arguments, payload=payload, accept=accept)
+            compiled = recipe(operation, auth={"api_key": {"query": "k", "value": "v"}})
+            try:
+                request = compiled.build(call, PREPARED)
+                assert request.effort is call.effort
+                made.append((request.target, list(request.headers), request.body))
+            except Failure as failure:
+                made.append((failure.reason, failure.reached, failure.fields))
+        assert made[0] == made[1]
 
     def test_every_wrong_parameter_is_named_at_once(self) -> None:
         operation = {
