@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
 
 __all__ = [
+    "DAY_TEXTS",
     "LARGEST_FLOAT",
+    "MINUTE_TEXTS",
+    "SECOND_TEXTS",
     "print_duration",
     "print_field_mask",
     "print_float",
+    "print_fraction",
     "print_timestamp",
     "read_bytes",
     "read_double",
@@ -46,11 +50,11 @@ _EXACT = 2**53
 
 _MOST_DAYS = 4096
 _POWERS = tuple(10 ** (9 - length) for length in range(10))
-_MINUTE_TEXTS = tuple(f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440))
-_SECOND_TEXTS = tuple(f"{second:02d}" for second in range(60))
-_MILLIS = ("", *(f".{millis:03d}" for millis in range(1, 1000)))
-_MINUTES = {text: minute * 60 for minute, text in enumerate(_MINUTE_TEXTS)}
-_SECONDS = {text: second for second, text in enumerate(_SECOND_TEXTS)}
+MINUTE_TEXTS = tuple(f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440))
+SECOND_TEXTS = tuple(f"{second:02d}" for second in range(60))
+_MILLIS = {millis * 1_000_000: f".{millis:03d}" for millis in range(1, 1000)}
+_MINUTES = {text: minute * 60 for minute, text in enumerate(MINUTE_TEXTS)}
+_SECONDS = {text: second for second, text in enumerate(SECOND_TEXTS)}
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\dT", re.A).fullmatch
 _OFFSET = re.compile(r"(?:\.(\d{1,9}))?([+-])([01]\d|2[0-3]):([0-5]\d)", re.A).fullmatch
@@ -119,18 +123,27 @@ class _Days(dict[int, str]):
         return text
 
 
-_DAY_TEXTS = _Days()
+DAY_TEXTS = _Days()
+"""Days by their number since 1970, read and printed once."""
 
 
 def print_timestamp(message: timestamp_pb2.Timestamp) -> str:
     """Writes RFC 3339 in UTC with 0, 3, 6 or 9 decimals."""
-    at, nanos = message.seconds, message.nanos
-    day, minute, second = _DAY_TEXTS[at // 86400], _MINUTE_TEXTS[at // 60 % 1440], at % 60
+    at = message.seconds
+    clock = f"{MINUTE_TEXTS[at // 60 % 1440]}{SECOND_TEXTS[at % 60]}"
+    return f"{DAY_TEXTS[at // 86400]}{clock}{print_fraction(message.nanos)}Z"
+
+
+def print_fraction(nanos: int) -> str:
+    """Writes the nanos of a Timestamp behind its second, in 0, 3, 6 or 9 decimals."""
     if not nanos:
-        return f"{day}{minute}{_SECOND_TEXTS[second]}Z"
-    if 0 < nanos < _NANOS:
-        return f"{day}{minute}{_SECOND_TEXTS[second]}{_decimals(nanos)}Z"
-    raise CodecError(_NO_MOMENT)
+        return ""
+    if not 0 < nanos < _NANOS:
+        raise CodecError(_NO_MOMENT)
+    # A leading one keeps the zeros behind it, for half of what a format with a width takes.
+    if nanos % 1000:
+        return f".{str(_NANOS + nanos)[1:]}"
+    return _MILLIS.get(nanos) or f".{str(_NANOS + nanos)[1:-3]}"
 
 
 def read_duration(text: str) -> dict[str, int]:
@@ -156,22 +169,12 @@ def print_duration(message: duration_pb2.Duration) -> str:
     """Writes seconds with 0, 3, 6 or 9 decimals and the letter s."""
     seconds, nanos = message.seconds, message.nanos
     if 0 <= seconds <= _LONGEST_DURATION and 0 <= nanos < _NANOS:
-        return f"{seconds}{_decimals(nanos)}s" if nanos else f"{seconds}s"
+        return f"{seconds}{print_fraction(nanos)}s" if nanos else f"{seconds}s"
     if not (-_LONGEST_DURATION <= seconds <= _LONGEST_DURATION and -_NANOS < nanos < _NANOS):
         raise CodecError("a Duration is beyond 10000 years, or its nanos are no fraction")
     if seconds > 0 or nanos > 0:
         raise CodecError("a Duration has seconds and nanos of different signs")
-    return f"-{-seconds}{_decimals(-nanos)}s"
-
-
-def _decimals(nanos: int) -> str:
-    """A fraction in 3, 6 or 9 decimals, or nothing for 0."""
-    # A leading one keeps the zeros behind it, for half of what a format with a width takes.
-    if nanos % 1000:
-        return f".{str(_NANOS + nanos)[1:]}"
-    if nanos % 1_000_000:
-        return f".{str(_NANOS + nanos)[1:-3]}"
-    return _MILLIS[nanos // 1_000_000]
+    return f"-{-seconds}{print_fraction(-nanos)}s"
 
 
 def read_field_mask(text: str) -> dict[str, list[str]]:
