@@ -29,6 +29,8 @@ _THIRD_NUMBER = b"\x18"
 _SOURCES = {source: _THIRD_NUMBER + bytes((number,)) for source, number in SOURCES.items()}
 _SMALL = tuple(bytes((number,)) for number in range(0x80))
 _NANOS = 1_000_000_000
+_BELOW_A_SECOND = tuple(bytes((0x0A, 1 + size)) + _SECOND_NUMBER for size in range(6))
+"""What an Effort begins with, by the length of its latency's nanoseconds."""
 
 
 def varint(value: int) -> bytes:
@@ -144,7 +146,7 @@ def _effort(effort: Effort, ended: float, source: bytes) -> bytes:
     attempts = _SECOND_NUMBER + varint(count) if count else b""
     if 0 < nanos < _NANOS:
         below = varint(nanos)
-        return b"".join((_FIRST, _SMALL[1 + len(below)], _SECOND_NUMBER, below, attempts, source))
+        return b"".join((_BELOW_A_SECOND[len(below)], below, attempts, source))
     if nanos <= 0:
         return b"".join((_FIRST, _SMALL[0], attempts, source))
     seconds, nanos = divmod(nanos, _NANOS)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 
 import pytest
@@ -244,3 +245,18 @@ def test_a_cut_ledger_counts_what_it_leaves_out() -> None:
     assert (len(whole.entries), whole.policy_met, whole.entries_omitted) == (256, True, 0)
     few = ledger_message(outcomes[:3], Decision.NOT_MET, is_cut=True)
     assert (len(few.entries), few.entries_omitted) == (3, 0)
+
+
+def test_a_call_that_says_nothing_more_is_as_its_constructor_would_have_made_it() -> None:
+    """It is made field by field; one that is added to it later must not be forgotten here."""
+    read = read_call(
+        call_pb2.Call(connector="shop", operation="Get"),
+        "call",
+        deadline=9.0,
+        now=10.0,
+        wants_ledger=False,
+    )
+    made = Call(deadline=9.0, effort=Effort(10.0), connector="shop", operation="Get")
+    assert [getattr(read, each.name) for each in dataclasses.fields(Call)] == [
+        getattr(made, each.name) for each in dataclasses.fields(Call)
+    ]
