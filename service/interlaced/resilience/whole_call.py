@@ -38,7 +38,8 @@ def whole_call(
     """
     clock, seconds, gate = wiring.clock, terms.seconds, terms.admission
     try_enter, leave, current_task = gate.try_enter, gate.leave, CurrentTask()
-    tries = _once(follow, wiring) if terms.plan is None else _retry(follow, wiring, terms.plan)
+    plan = terms.plan
+    add_call = None if plan is None else plan.budget.add_call
 
     async def run(request: RequestT) -> ResultT:
         now = clock.now()
@@ -52,7 +53,12 @@ def whole_call(
                 alarm.set(deadline)
                 await gate.enter(request)
             is_in = True
-            return await tries(request)
+            if add_call is not None:
+                add_call()
+            try:
+                return await follow(request)
+            except Failure as failure:
+                return await _again(follow, request, failure, wiring, plan)
         except asyncio.CancelledError as error:
             if not alarm.claim():
                 raise
@@ -66,33 +72,22 @@ def whole_call(
     return run
 
 
-def _retry(
-    follow: Handler[RequestT, ResultT], wiring: Wiring, plan: RetryPlan
-) -> Handler[RequestT, ResultT]:
-    """Tries again while that can help, does no harm, fits the deadline and is in the budget.
-
-    What it raises in the end is final: a temporary failure becomes PERSISTENT, and a write that
-    may have been done becomes OUTCOME_UNKNOWN.
-    """
-
-    async def run(request: RequestT) -> ResultT:
-        plan.budget.add_call()
-        try:
-            return await follow(request)
-        except Failure as failure:
-            return await _again(follow, request, failure, wiring, plan)
-
-    return run
-
-
 async def _again(
     follow: Handler[RequestT, ResultT],
     request: RequestT,
     failure: Failure,
     wiring: Wiring,
-    plan: RetryPlan,
+    plan: RetryPlan | None,
 ) -> ResultT:
-    """Goes on after the first attempt has failed."""
+    """Goes on after the first attempt has failed: tries again while that can help, does no harm,
+    fits the deadline and is in the budget.
+
+    What it raises in the end is final: a temporary failure becomes PERSISTENT, and a write that
+    may have been done becomes OUTCOME_UNKNOWN.
+    """
+    if plan is None:
+        told = wiring.repeat.as_told(request, failure)
+        raise told from told.__cause__
     retries = 0
     while True:
         was_seen = failure.reached is Reached.MAYBE
@@ -113,16 +108,3 @@ def _expect(request: Request) -> None:
     """Ends the wait for the next attempt by the deadline; the attempt's own time is over."""
     if request.alarm is not None:
         request.alarm.set(request.deadline)
-
-
-def _once(follow: Handler[RequestT, ResultT], wiring: Wiring) -> Handler[RequestT, ResultT]:
-    """Tries once, and tells an unknown outcome from a known one."""
-
-    async def run(request: RequestT) -> ResultT:
-        try:
-            return await follow(request)
-        except Failure as failure:
-            told = wiring.repeat.as_told(request, failure)
-            raise told from told.__cause__
-
-    return run
