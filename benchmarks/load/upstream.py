@@ -2,7 +2,8 @@
 
 `GET /KIND/BYTES` answers with such a body at once, `GET /slow/BYTES` 500 ms later, and
 `GET /count` with how many requests it answered before. It reads GET without a body and nothing
-else, so that what is left is the cost of a socket: it shares its core with the load.
+else, so that what is left is the cost of a socket: it shares its core with the load. Its Date is
+the present second, as any server's is: a client that remembers heads must learn new ones.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import asyncio
 import gc
 import ssl
+from email.utils import formatdate
 from pathlib import Path
 from typing import cast
 
@@ -90,8 +92,16 @@ def answer_to(line: bytes) -> tuple[bytes, float]:
 def _whole(status: str, content: bytes, media_type: str) -> bytes:
     head = f"HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\nContent-Length: {len(content)}\r\n"
     return (
-        head.encode() + b"Date: Sun, 22 Nov 2026 12:00:00 GMT\r\nServer: canned\r\n\r\n" + content
+        head.encode()
+        + f"Date: {formatdate(usegmt=True)}\r\nServer: canned\r\n\r\n".encode()
+        + content
     )
+
+
+def _tick(loop: asyncio.AbstractEventLoop) -> None:
+    """Forget what was canned with the Date of the second before."""
+    _CANNED.clear()
+    loop.call_later(1.0, _tick, loop)
 
 
 async def _serve(ports_file: Path, certificate: Path | None, key: Path | None) -> None:
@@ -103,6 +113,7 @@ async def _serve(ports_file: Path, certificate: Path | None, key: Path | None) -
     server = await loop.create_server(Upstream, "127.0.0.1", 0, ssl=context, backlog=1024)
     port = server.sockets[0].getsockname()[1]
     gc.freeze()
+    _tick(loop)
     _tell(ports_file, f"{'https' if context else 'http'}://127.0.0.1:{port}")
     await server.serve_forever()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from email.utils import parsedate_to_datetime
 
 import pytest
 from benchmarks.load.bodies import body
@@ -61,3 +63,11 @@ def test_an_unknown_path_is_not_found(line: bytes) -> None:
 def test_another_method_is_not_allowed_and_the_slow_path_is_slow() -> None:
     assert answer_to(b"POST /json/500 HTTP/1.1")[0].startswith(b"HTTP/1.1 405")
     assert answer_to(b"GET /slow/500 HTTP/1.1")[1] == SLOW_SECONDS
+
+
+def test_its_date_is_the_present_second() -> None:
+    """Were it constant, a client that remembers heads would be flattered."""
+    answer, _ = answer_to(b"GET /json/100 HTTP/1.1")
+    told = next(line for line in answer.split(b"\r\n") if line.startswith(b"Date: "))
+    said = parsedate_to_datetime(told[6:].decode()).timestamp()
+    assert abs(time.time() - said) < 60
