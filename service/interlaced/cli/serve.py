@@ -7,7 +7,7 @@ import platform
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
@@ -62,7 +62,8 @@ _LEVELS = ("debug", "info", "warning", "error")
 
 def register(app: typer.Typer) -> None:
     """Adds the verbs."""
-    for name, verb in zip(VERBS, (dev, serve, reload, chaos, version), strict=True):
+    verbs: tuple[Callable[..., None], ...] = (dev, serve, reload, chaos, version)
+    for name, verb in zip(VERBS, verbs, strict=True):
         app.command(name)(verb)
 
 
@@ -117,7 +118,8 @@ def serve(
 
     Example: interlace serve --config ./connectors
     """
-    style = _configure_log(log_format, log_level)
+    with _uncollected():
+        style = _configure_log(log_format, log_level)
     check_certificate(tls_cert, tls_key, code=Exit.CONFIG_INVALID)
     check_ca(tls_client_ca, code=Exit.CONFIG_INVALID)
     ingress = Ingress(

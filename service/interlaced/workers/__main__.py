@@ -1,6 +1,10 @@
 """`python -m interlaced.workers` is one worker; only the supervisor starts it."""
 
-from interlaced.workers.worker import main
+import gc
 
 if __name__ == "__main__":
+    # What a boot makes stays; serving turns collections on again (`process.settled_memory`).
+    gc.disable()
+    from interlaced.workers.worker import main
+
     main()
