@@ -37,6 +37,7 @@ lossless or raises CodecError with the field's path, never with what stands ther
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Generic, TypeVar, cast
 
@@ -101,14 +102,15 @@ class Transcoder(Generic[M]):
 
     def from_json(self, data: bytes) -> M:
         """Reads one JSON document of UTF-8; CodecError with the field's path for what is wrong."""
-        for reader in self._readers:
-            try:
+        try:
+            return self._readers[0].read_json(data)
+        except UNUSUAL:
+            pass  # another reader may take it, or say what is wrong
+        for reader in self._readers[1:]:
+            with suppress(*UNUSUAL):
                 message = reader.read_json(data)
-            except UNUSUAL:
-                continue
-            if reader is not self._readers[0]:
                 self._prefer(reader)
-            return message
+                return message
         return self._read_carefully(_parse(data))
 
     def from_data(self, value: Value) -> M:
@@ -117,14 +119,15 @@ class Transcoder(Generic[M]):
         Bytes may be bytes instead of base64, and keys of maps may be integers and booleans. What
         a double beyond 2**53 was meant to be is not known any more, so no integer is read from it.
         """
-        for reader in self._readers:
-            try:
+        try:
+            return self._readers[0].read_data(value)
+        except UNUSUAL:
+            pass  # another reader may take it, or say what is wrong
+        for reader in self._readers[1:]:
+            with suppress(*UNUSUAL):
                 message = reader.read_data(value)
-            except UNUSUAL:
-                continue
-            if reader is not self._readers[0]:
                 self._prefer(reader)
-            return message
+                return message
         return self._read_carefully(value)
 
     def _prefer(self, reader: FastReader[M]) -> None:

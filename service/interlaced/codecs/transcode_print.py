@@ -107,6 +107,8 @@ class Printer:
             return self._compile_listing(plan, index)
         self._globals[f"Record{index}"] = _define_record(plan, f"Record{index}")
         first = ["    check_extensions(m)"] if plan.message.is_extendable else []
+        if any(field.presence for field in plan.fields):
+            first.append("    has = m.HasField")
         arguments = [f"        {self._compile_field(field)}," for field in plan.fields]
         return [
             f"def print{index}(m):",
@@ -151,7 +153,7 @@ class Printer:
         if field.key is not None:
             return f"({self._whole(field, 'v')} if (v := {taken}) else UNSET)"
         if field.presence:
-            held = f"m.HasField({field.name!r})"
+            held = f"has({field.name!r})"
             if field.element.kind is Kind.TIMESTAMP:
                 # What is not 1970 need not be asked for: it is set.
                 held = f"(a := (w := {taken}).seconds) or {held}"

@@ -1,6 +1,6 @@
 """Writes the source of the functions that finish what msgspec has parsed for a constructor.
 
-`read` renames and converts in place and counts the keys; `fill` puts maps of scalars into the
+`read` renames and converts in place and counts keys and times; `fill` puts maps of scalars into the
 finished message; `count` counts the keys of plain data of the same shape.
 """
 
@@ -10,7 +10,10 @@ import keyword
 
 from interlaced.codecs.transcode_plan import Element, Field, Kind, Plan
 
-__all__ = ["PLAIN_KINDS", "SourceWriter"]
+__all__ = ["ONE_TIME", "PLAIN_KINDS", "SourceWriter"]
+
+ONE_TIME = 2**40
+"""What one Timestamp adds to a count of keys: a text of JSON has less keys than that."""
 
 PLAIN_KINDS = frozenset(
     {
@@ -27,6 +30,9 @@ PLAIN_KINDS = frozenset(
 """What the constructor takes as msgspec parsed it."""
 
 _DYNAMIC = frozenset({Kind.STRUCT, Kind.VALUE, Kind.LIST})
+_LONGS = frozenset({Kind.INT64, Kind.UINT64})
+_MANY_LONGS = 3
+"""So many single fields of 64 bits are faster converted as a whole."""
 _SPARE = 3
 """Where fewer levels than this are left, the careful reader counts them."""
 
@@ -105,10 +111,27 @@ class SourceWriter:
         for field in late:
             body.append(f"later.append(v := d.pop({self.key(field)!r}, None))")
             body.append("if v is not None: n += len(v)")
+        longs = [field for field in plan.fields if _is_long(field)]
+        together = longs if len(longs) >= _MANY_LONGS else []
+        if together:
+            body += self._read_longs(together)
         for field in plan.fields:
-            if field not in late:
+            if field not in late and field not in together:
                 body += self._read_field(field)
         return _define(f"read{self._index[self._name(plan)]}(d, left, later)", [*body, "return n"])
+
+    def _read_longs(self, fields: list[Field]) -> list[str]:
+        """Converts them as a whole if all are there."""
+        taken = ", ".join(f"d.pop({self.key(field)!r}, None)" for field in fields)
+        places = ", ".join(f"d[{field.name!r}]" for field in fields)
+        names = ", ".join(repr(field.name) for field in fields)
+        return [
+            f"x = [{taken}]",
+            f"if None not in x: {places} = longs(x)",
+            "else:",
+            f"    for k, v in zip(({names}), x):",
+            "        if v is not None: d[k] = long(v)",
+        ]
 
     def _is_set(self, field: Field) -> str:
         key = self.key(field)
@@ -120,7 +143,7 @@ class SourceWriter:
         key, name, kind = self.key(field), field.name, field.element.kind
         if kind is Kind.ANY:
             return [f"if {key!r} in d: raise CodecError('an Any is for the careful reader')"]
-        counts = self._below(field, "n += read{}({}, left - 1, later)")
+        counts = [*self._times(field), *self._below(field, "n += read{}({}, left - 1, later)")]
         if kind in {Kind.NULL, Kind.VALUE} and not field.repeated and field.key is None:
             made = f"d[{name!r}] = {_convert(field.element, 'v')}"
             return _block(f"if {key!r} in d:", [f"v = d.pop({key!r})", *counts, made])
@@ -129,6 +152,14 @@ class SourceWriter:
             counts.append(f"d[{name!r}] = {changed or 'v'}")
         taken = f"d.pop({key!r}, None)" if key != name else f"d.get({key!r})"
         return _block(f"if (v := {taken}) is not None:", counts)
+
+    @staticmethod
+    def _times(field: Field) -> list[str]:
+        """Adds the times in v, the field, to n."""
+        if field.element.kind is not Kind.TIMESTAMP:
+            return []
+        single = not field.repeated and field.key is None
+        return [f"n += {ONE_TIME}" if single else f"n += len(v) * {ONE_TIME}"]
 
     def _below(self, field: Field, call: str) -> list[str]:
         """Lines that add the keys below v, the field, to n."""
@@ -153,7 +184,10 @@ class SourceWriter:
         body: list[str] = []
         for field in self._late(plan):
             key = "boolean(k)" if field.key is Kind.BOOL else "k"
-            put = f"for k, x in v.items(): w[{key}] = {_convert(field.element, 'x')}"
+            item = _convert(field.element, "x")
+            put = f"for k, x in v.items(): w[{key}] = {item}"
+            if field.element.kind in _LONGS:
+                put = f"for k, x in zip(v, longs([*v.values()])): w[{key}] = x"
             taken = _block("if (v := next(later)):", [f"w = {_attribute(field)}", put])
             body += taken
         for field in plan.fields:
@@ -193,6 +227,10 @@ def _child(field: Field) -> str:
     return field.element.child.full_name if field.element.kind is Kind.MESSAGE else ""
 
 
+def _is_long(field: Field) -> bool:
+    return field.element.kind in _LONGS and not field.repeated and field.key is None
+
+
 def _attribute(field: Field) -> str:
     return f"getattr(m, {field.name!r})" if keyword.iskeyword(field.name) else f"m.{field.name}"
 
@@ -212,6 +250,8 @@ def _change(field: Field) -> str:
     if field.key is not None:
         key = "boolean(k)" if field.key is Kind.BOOL else "k"
         return "" if (key, item) == ("k", "x") else f"{{{key}: {item} for k, x in v.items()}}"
+    if field.repeated and field.element.kind in _LONGS:
+        return "longs(v)"
     if field.repeated:
         return "" if item == "x" else f"[{item} for x in v]"
     whole = _convert(field.element, "v")
@@ -222,7 +262,7 @@ def _convert(element: Element, value: str) -> str:
     kind = element.kind
     if kind in PLAIN_KINDS or kind is Kind.MESSAGE:
         return value
-    if kind in {Kind.INT64, Kind.UINT64}:
+    if kind in _LONGS:
         # A text is taken at once if it is spelled as that integer is.
         same = f"i if str(i := int({value})) == {value} else wide({value})"
         return f"({value} if {value}.__class__ is int else {same})"

@@ -12,7 +12,6 @@ import re
 import struct
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from interlaced.codecs.codec import CodecError, Value
@@ -53,6 +52,7 @@ _POWERS = tuple(10 ** (9 - length) for length in range(10))
 MINUTE_TEXTS = tuple(f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440))
 SECOND_TEXTS = tuple(f"{second:02d}" for second in range(60))
 _MILLIS = {millis * 1_000_000: f".{millis:03d}" for millis in range(1, 1000)}
+_FRACTIONS = {f"{text}Z": nanos for nanos, text in _MILLIS.items()}
 _MINUTES = {text: minute * 60 for minute, text in enumerate(MINUTE_TEXTS)}
 _SECONDS = {text: second for second, text in enumerate(SECOND_TEXTS)}
 
@@ -73,12 +73,15 @@ def read_timestamp(text: str) -> dict[str, int]:
     """Reads RFC 3339 into the fields of a Timestamp."""
     try:
         # Look-ups check the digits as they read them, faster than a pattern could.
-        seconds = _read_day(text[:11]) + _MINUTES[text[11:17]] + _SECONDS[text[17:19]]
+        seconds = _DAYS[text[:11]] + _MINUTES[text[11:17]] + _SECONDS[text[17:19]]
     except (KeyError, ValueError) as error:
         raise CodecError(_NO_TIME) from error
     rest = text[19:]
     if rest == "Z":
         return {"seconds": seconds}
+    nanos = _FRACTIONS.get(rest)
+    if nanos is not None:
+        return {"seconds": seconds, "nanos": nanos}
     decimals = rest[1:-1]
     if rest.isascii() and decimals.isdecimal() and rest[0] == "." and rest[-1] == "Z":
         if len(decimals) > 9:
@@ -101,12 +104,20 @@ def _read_offset(seconds: int, rest: str) -> dict[str, int]:
     return {"seconds": seconds, "nanos": nanos}
 
 
-@lru_cache(maxsize=4096)
-def _read_day(text: str) -> int:
+class _Starts(dict[str, int]):
     """The second at which a day such as "2020-02-29T" begins; ValueError if there is none."""
-    if _DAY(text) is None:
-        raise ValueError("no day")
-    return (datetime.fromisoformat(text[:10]) - _EPOCH).days * 86400
+
+    def __missing__(self, text: str) -> int:
+        if _DAY(text) is None:
+            raise ValueError("no day")
+        start = (datetime.fromisoformat(text[:10]) - _EPOCH).days * 86400
+        if len(self) >= _MOST_DAYS:
+            self.clear()
+        self[text] = start
+        return start
+
+
+_DAYS = _Starts()
 
 
 class _Days(dict[int, str]):
@@ -135,7 +146,7 @@ def print_timestamp(message: timestamp_pb2.Timestamp) -> str:
 
 
 def print_fraction(nanos: int) -> str:
-    """Writes the nanos of a Timestamp behind its second, in 0, 3, 6 or 9 decimals."""
+    """Writes nanos behind their second, in 0, 3, 6 or 9 decimals."""
     if not nanos:
         return ""
     if not 0 < nanos < _NANOS:
@@ -169,7 +180,7 @@ def print_duration(message: duration_pb2.Duration) -> str:
     """Writes seconds with 0, 3, 6 or 9 decimals and the letter s."""
     seconds, nanos = message.seconds, message.nanos
     if 0 <= seconds <= _LONGEST_DURATION and 0 <= nanos < _NANOS:
-        return f"{seconds}{print_fraction(nanos)}s" if nanos else f"{seconds}s"
+        return f"{seconds}{print_fraction(nanos)}s"
     if not (-_LONGEST_DURATION <= seconds <= _LONGEST_DURATION and -_NANOS < nanos < _NANOS):
         raise CodecError("a Duration is beyond 10000 years, or its nanos are no fraction")
     if seconds > 0 or nanos > 0:
