@@ -61,10 +61,10 @@ def attempt(
     Every attempt counts for the breaker, and holds its places only while it runs. It is one
     function and not a layer for each, since a layer costs as much as what it does.
     """
-    breaker, now = before.breaker, wiring.clock.now
+    breaker, now, timeout = before.breaker, wiring.clock.now, timing.timeout
     entries = tuple((gate.try_enter, gate.enter) for gate in before.gates)
     exits = tuple(gate.leave for gate in before.gates)
-    make = _make(follow, wiring, timing, reading)
+    assumed, judge_result, learn = reading.reached, reading.verdict, timing.learn
 
     async def run(request: RequestT) -> ResultT:
         ticket = 0 if breaker is None else _enter(breaker, request, wiring)
@@ -74,8 +74,14 @@ def attempt(
                 if not try_enter(request):
                     await _wait_at(enter, request)
                 passed += 1
-            result = await make(request)
-            verdict = reading.verdict(result)
+            began = _begin(request, now(), assumed, timeout)
+            try:
+                result = await follow(request)
+            except (Failure, asyncio.CancelledError) as error:
+                raise _ended(error, request, wiring, began, learn) from error.__cause__
+            request.effort.is_attempting = False
+            _tell_answered(request, wiring, began, reading, result)
+            verdict = judge_result(result)
         except Failure as failure:
             verdict = judge(failure)
             raise
@@ -112,45 +118,40 @@ async def _wait_at(enter: Callable[[Request], Awaitable[None]], request: Request
     await enter(request)
 
 
-def _make(
-    follow: Handler[RequestT, ResultT],
+def _begin(request: Request, now: float, assumed: Reached, timeout: float | None) -> float:
+    """Counts an attempt and sets its time; returns when it began."""
+    effort, until = request.effort, request.deadline
+    effort.attempts += 1
+    effort.reached = assumed
+    effort.is_attempting = True
+    if timeout is not None and now + timeout < until:
+        until = now + timeout
+    if request.alarm is not None:
+        request.alarm.set(until)
+    return now
+
+
+def _ended(
+    error: Failure | asyncio.CancelledError,
+    request: Request,
     wiring: Wiring,
-    timing: Timing,
-    reading: Reading[ResultT],
-) -> Handler[RequestT, ResultT]:
-    """Makes the attempt itself: counted, timed, cut off, and written into the ledger."""
-    now, timeout, assumed = wiring.clock.now, timing.timeout, reading.reached
-
-    async def run(request: RequestT) -> ResultT:
-        effort, alarm, until = request.effort, request.alarm, request.deadline
-        effort.attempts += 1
-        effort.reached = assumed
-        effort.is_attempting = True
-        since = now()
-        if timeout is not None and since + timeout < until:
-            until = since + timeout
-        if alarm is not None:
-            alarm.set(until)
-        try:
-            result = await follow(request)
-        except Failure as failure:
-            _settle_failed(request, wiring, since, failure)
-            timing.learn(failure)
-            raise
-        except asyncio.CancelledError as error:
-            if alarm is not None and until < request.deadline and alarm.claim():
-                late = _too_slow(request)
-                _settle_failed(request, wiring, since, late)
-                timing.learn(late)
-                raise late from error
+    began: float,
+    learn: Callable[[Failure], None],
+) -> Failure | asyncio.CancelledError:
+    """Returns what an attempt that was not answered raises."""
+    if isinstance(error, Failure):
+        failure = error
+    else:
+        alarm = request.alarm
+        if alarm is None or alarm.when >= request.deadline or not alarm.claim():
             # It stays `is_attempting`: the deadline and the breaker want to know.
-            _tell_failed(request, wiring, since, _cancelled(request, now()))
-            raise
-        effort.is_attempting = False
-        _tell_answered(request, wiring, since, reading, result)
-        return result
-
-    return run
+            _tell_failed(request, wiring, began, _cancelled(request, wiring.clock.now()))
+            return error
+        failure = _too_slow(request)
+        failure.__cause__ = error
+    _settle_failed(request, wiring, began, failure)
+    learn(failure)
+    return failure
 
 
 def _settle_failed(request: Request, wiring: Wiring, since: float, failure: Failure) -> None:
