@@ -1,0 +1,1 @@
+"""What each lever of the hot path brings: Interlace beside itself with one of them off."""

@@ -1,0 +1,74 @@
+"""Interlace without one of its levers: it answers as ever, and what was taken away is away."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from benchmarks.levers.__main__ import OF_LEVER, SHAPES, measure, start_without
+from benchmarks.levers.without import LEVERS
+from benchmarks.service import requests
+from benchmarks.service.measure import Pace
+from benchmarks.service.rig import rig
+
+ROOT = Path(__file__).resolve().parents[2]
+
+AWAY = {
+    "nothing": "True",
+    "lean_transport": "rest.Upstream(rest='http://h').transport == 'aiohttp'",
+    "serving_loop": "loop.ServingLoop.__module__ == 'uvloop'",
+    "uvloop": "loop.ServingLoop.__module__.startswith('asyncio')",
+    "settled_memory": "process.settled_memory.__name__ == 'as_python_does'",
+    "shared_timers": "clock._LONG == float('inf')",
+    "own_instruments": "hasattr(bound, '_bound') and bound._bound._value.get() == 2",
+    "feed_batches": "feed_settings.HubSettings().frame_bytes == 1",
+    "session_batches": "session.Session._take.__name__ == 'take'",
+}
+PROBE = """
+import json, sys
+from benchmarks.levers.without import LEVERS
+LEVERS[sys.argv[1]]()
+from interlaced import process
+from interlaced.connectors.rest import config as rest
+from interlaced.core import clock, feed_settings
+from interlaced.rpc import loop, session
+from interlaced.telemetry import instruments
+bound = instruments.Number()
+bound.value += 1
+bound.add(1)
+print(json.dumps([name for name, told in json.loads(sys.argv[2]).items() if eval(told)]))
+"""
+
+
+@pytest.mark.parametrize("lever", LEVERS)
+def test_what_is_taken_away_is_away_and_nothing_else(lever: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, lever, json.dumps(AWAY)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(json.loads(done.stdout)) == {"nothing", lever}
+
+
+async def test_without_a_lever_the_answers_are_the_same() -> None:
+    with rig() as place, ExitStack() as stack:
+        kept, *others = [
+            stack.enter_context(start_without(place, lever, side=lever)) for lever in LEVERS
+        ]
+        for each in others:
+            await requests.assert_equal(requests.call(), kept, each)
+
+
+async def test_a_lever_is_measured_in_the_shapes_that_tell_of_it() -> None:
+    pace = Pace(seconds=0.1, rounds=1, ramp=0.02, warm=0.05)
+    for lever in ("feed_batches", "session_batches"):
+        cases = await measure(lever, pace)
+        assert [case.variant["shape"] for case in cases] == list(OF_LEVER[lever])
+        assert all(case.ratio for case in cases), cases
+    assert {shape for shapes in OF_LEVER.values() for shape in shapes} < set(SHAPES)
