@@ -210,17 +210,17 @@ def _read_wide(_: str) -> int:
 
 
 _decode_longs = msgspec.json.Decoder(list[int]).decode
-_encode = msgspec.json.Encoder().encode
 
 
 def _read_longs(values: list[int | str]) -> list[int]:
-    """Reads texts as a whole if each is spelled as its integer is; integers are themselves."""
+    """Reads texts as a whole if they have digits alone; integers are themselves."""
     try:
         text = f"[{','.join(values)}]".encode()  # type: ignore[arg-type]  # where one is none, the next line is for it
     except TypeError:
         return [_read_long(value) for value in values]
     numbers = _decode_longs(text)
-    if len(numbers) != len(values) or _encode(numbers) != text:
+    # The parser takes blanks, 1.0 and 1e2 too; and a text with a comma is two numbers to it.
+    if len(numbers) != len(values) or text.translate(None, b"0123456789-,[]"):
         _read_wide(",")
     return numbers
 

@@ -111,8 +111,7 @@ class SourceWriter:
         for field in late:
             body.append(f"later.append(v := d.pop({self.key(field)!r}, None))")
             body.append("if v is not None: n += len(v)")
-        longs = [field for field in plan.fields if _is_long(field)]
-        together = longs if len(longs) >= _MANY_LONGS else []
+        together = _find_longs(plan)
         if together:
             body += self._read_longs(together)
         for field in plan.fields:
@@ -121,14 +120,22 @@ class SourceWriter:
         return _define(f"read{self._index[self._name(plan)]}(d, left, later)", [*body, "return n"])
 
     def _read_longs(self, fields: list[Field]) -> list[str]:
-        """Converts them as a whole if all are there."""
-        taken = ", ".join(f"d.pop({self.key(field)!r}, None)" for field in fields)
-        places = ", ".join(f"d[{field.name!r}]" for field in fields)
-        names = ", ".join(repr(field.name) for field in fields)
+        """Converts them as a whole if all are there; a list is the last of them."""
+        single = [field for field in fields if not field.repeated]
+        places = [f"d[{field.name!r}]" for field in single]
+        items = [f"d.pop({self.key(field)!r}, None)" for field in single]
+        names = ", ".join(repr(field.name) for field in single)
+        several: list[str] = []
+        if fields[-1].repeated:
+            key, name = self.key(fields[-1]), fields[-1].name
+            items.append(f"*(d.pop({key!r}, None) or ())")
+            places.append(f"*d[{name!r}]")
+            several = [f"    d[{name!r}] = longs(x[{len(single)}:])"]
         return [
-            f"x = [{taken}]",
-            f"if None not in x: {places} = longs(x)",
+            f"x = [{', '.join(items)}]",
+            f"if None not in x: {', '.join(places)} = longs(x)",
             "else:",
+            *several,
             f"    for k, v in zip(({names}), x):",
             "        if v is not None: d[k] = long(v)",
         ]
@@ -227,8 +234,13 @@ def _child(field: Field) -> str:
     return field.element.child.full_name if field.element.kind is Kind.MESSAGE else ""
 
 
-def _is_long(field: Field) -> bool:
-    return field.element.kind in _LONGS and not field.repeated and field.key is None
+def _find_longs(plan: Plan) -> list[Field]:
+    """The fields of 64 bits that are converted as a whole: single ones, and a list behind them."""
+    longs = [field for field in plan.fields if field.element.kind in _LONGS and field.key is None]
+    single = [field for field in longs if not field.repeated]
+    if len(single) < _MANY_LONGS:
+        return []
+    return [*single, *[field for field in longs if field.repeated][:1]]
 
 
 def _attribute(field: Field) -> str:

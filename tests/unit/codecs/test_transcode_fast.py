@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from rich_proto import Leaf, Rich
 
 from interlaced.codecs.transcode_fast import UNUSUAL, FastReader, has_keys, read_object
 from interlaced.codecs.transcode_plan import Plans
 
+
+def _make_counters() -> Any:
+    file = descriptor_pb2.FileDescriptorProto(name="counters.proto", syntax="proto3")
+    field = descriptor_pb2.FieldDescriptorProto
+    made = file.message_type.add(name="Counters")
+    kinds = (field.TYPE_INT64, field.TYPE_SINT64, field.TYPE_UINT64, field.TYPE_FIXED64)
+    names = ("first_row", "last_row", "all_rows", "row_ids")
+    for number, (name, kind) in enumerate(zip(names, kinds, strict=True), 1):
+        many = field.LABEL_REPEATED if name == "row_ids" else field.LABEL_OPTIONAL
+        made.field.add(name=name, number=number, type=kind, label=many)
+    pool = descriptor_pool.DescriptorPool()  # type: ignore[no-untyped-call]  # untyped stubs
+    pool.Add(file)  # type: ignore[no-untyped-call]  # untyped stubs
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("Counters"))  # type: ignore[no-untyped-call]  # untyped stubs
+
+
+Counters = _make_counters()
 USUAL = FastReader(Rich, Plans(), original_names=False)
 
 
@@ -27,6 +47,14 @@ def test_the_two_spellings_have_a_reader_each() -> None:
         '{"nope":1}', '{"oneInt32":1,"oneInt32":1}', '{"orInt32":1,"orBool":true}',
         '{"byInt32":{"01":""}}', '{"byBool":{"True":""}}', '{"oneAny":{}}', '{"oneInt32":null',
         '{"oneString":"\\ud800"}', '{"manyInt32":[null]}', '{"oneTimestamp":"now"}',
+        '{"manyInt64":["1,2"]}', '{"manyInt64":["1","2,3"]}', '{"manyInt64":["1"," 2"]}',
+        '{"manyInt64":["1.0"]}', '{"manyInt64":["9007199254740993.0"]}', '{"manyInt64":["1e2"]}',
+        '{"manyInt64":["true"]}', '{"manyInt64":["null"]}', '{"manyInt64":["[1]"]}',
+        '{"manyInt64":["01"]}', '{"manyInt64":["+1"]}', '{"manyInt64":["1_0"]}',
+        '{"manyInt64":["9223372036854775808"]}', '{"manyInt64":[""]}', '{"mapInt64":{"a":"1.0"}}',
+        '{"mapInt64":{"a":"1","b":"\\t2"}}', '{"oneInt64":"1e2"}', '{"oneInt64":" 1"}',
+        '{"oneTimestamp":"2020-01-01T00:00:00Z","oneTimestamp":"2020-01-01T00:00:00Z"}',
+        '{"oneTimestamp":"2020-01-01T00\\u003a00\\u003a00Z","oneInt32":1,"oneInt32":2}',
     ],
 )  # fmt: skip
 def test_the_unusual_is_left_to_the_careful_reader(text: str) -> None:
@@ -72,3 +100,35 @@ def test_an_object_has_each_key_once() -> None:
     assert read_object([("a", 1), ("b", 2)]) == {"a": 1, "b": 2}
     with pytest.raises(ValueError, match="twice"):
         read_object([("a", 1), ("a", 1)])
+
+
+def test_texts_of_64_bits_are_read_together_and_alone() -> None:
+    message = USUAL.read_json(b'{"manyInt64":["-5",6],"manyUint64":["7","8"],"mapInt64":{}}')
+    assert message == Rich(many_int64=[-5, 6], many_uint64=[7, 8])
+
+
+@pytest.mark.parametrize("listed", [{}, {"rowIds": ["4", "5"]}])
+def test_single_fields_of_64_bits_are_converted_as_a_whole_if_all_are_there(
+    listed: dict[str, list[str]],
+) -> None:
+    reader = FastReader(Counters, Plans(), original_names=False)
+    every = {"firstRow": "1", "lastRow": "-2", "allRows": "18446744073709551615", **listed}
+    whole = reader.read_json(json.dumps(every).encode())
+    rows = [4, 5] if listed else []
+    assert whole == Counters(first_row=1, last_row=-2, all_rows=2**64 - 1, row_ids=rows)
+    some = {"lastRow": 3, **listed}
+    part = reader.read_json(json.dumps(some, separators=(",", ":")).encode())
+    assert part == Counters(last_row=3, row_ids=rows)
+    for odd in ("1,2", "null", " 1", "1.0", "01", "true", "18446744073709551616"):
+        for text in ({**every, "allRows": odd}, {"firstRow": odd}):
+            with pytest.raises(UNUSUAL):
+                reader.read_json(json.dumps(text).encode())
+
+
+def test_a_time_and_its_colons_hide_no_key() -> None:
+    text = '{"manyTimestamp":["2020-01-01T00:00:00Z","2020-01-01T01:00:00+01:00"],"oneInt32":1%s}'
+    message = USUAL.read_json((text % "").encode())
+    assert [one.seconds for one in message.many_timestamp] == [1577836800] * 2  # type: ignore[attr-defined]  # made at run time
+    for more in (',"nope":1', ',"oneInt32":2', ',"oneString":"a:b","nope":{}'):
+        with pytest.raises(UNUSUAL):
+            USUAL.read_json((text % more).encode())
