@@ -218,7 +218,7 @@ class Printer:
 
 
 def _timestamp(seconds: str, message: str) -> str:
-    """The expression of `print_timestamp` without its call; `seconds` leaves them in `a`."""
+    """The expression of a Timestamp in RFC 3339, in UTC; `seconds` leaves them in `a`."""
     day = f"{{days[{seconds} // 86400]}}"
     clock = "{minutes[a // 60 % 1440]}{seconds[a % 60]}"
     return f"f'{day}{clock}{{decimals({message}.nanos)}}Z'"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from interlaced.codecs.codec import CodecError, Value
 
 if TYPE_CHECKING:
-    from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
+    from google.protobuf import duration_pb2, field_mask_pb2
 
 __all__ = [
     "DAY_TEXTS",
@@ -28,7 +28,6 @@ __all__ = [
     "print_field_mask",
     "print_float",
     "print_fraction",
-    "print_timestamp",
     "read_bytes",
     "read_double",
     "read_duration",
@@ -136,13 +135,6 @@ class _Days(dict[int, str]):
 
 DAY_TEXTS = _Days()
 """Days by their number since 1970, read and printed once."""
-
-
-def print_timestamp(message: timestamp_pb2.Timestamp) -> str:
-    """Writes RFC 3339 in UTC with 0, 3, 6 or 9 decimals."""
-    at = message.seconds
-    clock = f"{MINUTE_TEXTS[at // 60 % 1440]}{SECOND_TEXTS[at % 60]}"
-    return f"{DAY_TEXTS[at // 86400]}{clock}{print_fraction(message.nanos)}Z"
 
 
 def print_fraction(nanos: int) -> str:

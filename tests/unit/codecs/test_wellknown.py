@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from interlaced.codecs import wellknown
 from interlaced.codecs.codec import CodecError
+from interlaced.codecs.transcode import Transcoder
 
+STAMPS = Transcoder(Timestamp)
 SECONDS = st.integers(-62135596800, 253402300799)
 NANOS = st.sampled_from([0, 1, 1000, 1_000_000, 120_000_000, 999_999_999]) | st.integers(
     0, 999_999_999
@@ -24,7 +26,7 @@ NANOS = st.sampled_from([0, 1, 1000, 1_000_000, 120_000_000, 999_999_999]) | st.
 @given(SECONDS, NANOS)
 def test_times_are_spelled_as_protobuf_spells_them(seconds: int, nanos: int) -> None:
     stamp = Timestamp(seconds=seconds, nanos=nanos)
-    assert wellknown.print_timestamp(stamp) == stamp.ToJsonString()
+    assert STAMPS.to_data(stamp) == stamp.ToJsonString()
     assert Timestamp(**wellknown.read_timestamp(stamp.ToJsonString())) == stamp
 
 
@@ -42,11 +44,18 @@ def test_offsets_move_a_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "stamp", [Timestamp(seconds=253402300800), Timestamp(seconds=-62135596801), Timestamp(nanos=-1)]
+    "stamp",
+    [
+        Timestamp(seconds=253402300800),
+        Timestamp(seconds=-62135596801),
+        Timestamp(nanos=-1),
+        Timestamp(nanos=10**9),
+        Timestamp(seconds=2**62),
+    ],
 )
 def test_times_beyond_the_calendar_are_not_printed(stamp: Timestamp) -> None:
     with pytest.raises(CodecError):
-        wellknown.print_timestamp(stamp)
+        STAMPS.to_data(stamp)
 
 
 @pytest.mark.parametrize(
