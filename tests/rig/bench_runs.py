@@ -153,7 +153,8 @@ def _timed(scenario: str, variant: Mapping[str, VariantValue], times: Mapping[st
 
 
 def _transcoded(direction: str, shape: str, fields: str, faster: float) -> Case:
-    variant = {"direction": direction, "shape": shape, "fields": fields}
+    oracle = "json_format indented" if direction == "protobuf_to_json" else "json_format"
+    variant = {"direction": direction, "shape": shape, "fields": fields, "oracle": oracle}
     case = _timed("transcode", variant, {INTERLACE: 70.0, "json_format": 70.0 * faster})
     ratio = Interval(faster * 0.97, faster, faster * 1.03)
     return Case(case.suite, case.scenario, variant, case.unit, case.samples, ratio)
