@@ -7,6 +7,8 @@ with the benchmarks' own client. Handlers take bytes, as the service's do, so th
 part in it. It prints a table and writes `build/bench/grpcio.json`.
 """
 
+from __future__ import annotations
+
 import argparse
 import asyncio
 import shutil
@@ -51,7 +53,7 @@ class PingPong:
     def __init__(self, connection: Connection, *, streams: int) -> None:
         self._connection = connection
         self._count = streams
-        self._streams: list[Stream] = []
+        self._echoes: list[_Echo] = []
         self._drained = Drained()
         self._is_on = False
         self._tally = Tally()
@@ -63,40 +65,44 @@ class PingPong:
 
     async def start(self) -> None:
         """Send the first message on each stream."""
-        while len(self._streams) < self._count:
+        while len(self._echoes) < self._count:
             echo = _Echo(self)
             echo.stream = self._connection.open(b"/echo.Echo/Stream", echo)
-            self._streams.append(echo.stream)
+            self._echoes.append(echo)
         self._is_on = True
-        for stream in self._streams:
-            self._send(stream)
+        for echo in self._echoes:
+            self._send(echo)
 
-    def came(self, stream: Stream, message: bytes, since: float) -> float:
-        """Count a message, answer it while the load is on, and return the time."""
-        now = time.perf_counter()
-        self._drained.end()
+    def came(self, echo: _Echo, message: bytes) -> None:
+        """Count a message, and answer it while the load is on."""
+        self._ended(echo)
         if message != BODY:
             self._tally.fail("not the message that was sent")
-            return now
+            return
         self._tally.done += 1
-        self._tally.latencies.append(now - since)
+        self._tally.latencies.append(time.perf_counter() - echo.since)
         if self._is_on:
-            self._send(stream)
-        return now
+            self._send(echo)
 
-    def broke(self, why: str) -> None:
-        """Count a stream that ended by itself."""
+    def broke(self, echo: _Echo, why: str) -> None:
+        """Count a stream that ended by itself, with a message under way or without."""
         self._tally.fail(why or "a stream ended")
-        self._drained.end()
+        self._ended(echo)
 
     async def stop(self) -> None:
         """Send nothing more and await what is under way; the streams stay open."""
         self._is_on = False
         await self._drained.wait()
 
-    def _send(self, stream: Stream) -> None:
+    def _send(self, echo: _Echo) -> None:
         self._drained.begin()
-        stream.send(BODY)
+        echo.is_waiting, echo.since = True, time.perf_counter()
+        echo.stream.send(BODY)
+
+    def _ended(self, echo: _Echo) -> None:
+        if echo.is_waiting:
+            echo.is_waiting = False
+            self._drained.end()
 
 
 class _Echo:
@@ -106,15 +112,16 @@ class _Echo:
 
     def __init__(self, load: PingPong) -> None:
         self._load = load
-        self._since = time.perf_counter()
+        self.is_waiting = False
+        self.since = 0.0
 
     def on_message(self, message: bytes) -> None:
         """Hand it on."""
-        self._since = self._load.came(self.stream, message, self._since)
+        self._load.came(self, message)
 
     def on_end(self, error: str) -> None:
         """A stream ends only where something is wrong."""
-        self._load.broke(error)
+        self._load.broke(self, error)
 
 
 async def _unary(address: str, in_flight: int) -> Driver:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -58,10 +59,22 @@ async def test_a_stream_that_breaks_is_an_error_and_no_call(tmp_path: Path) -> N
     assert load.tally.errors == 2
 
 
+async def test_a_stream_that_breaks_with_nothing_under_way_is_not_awaited() -> None:
+    load = PingPong(_NoConnection(), streams=1)  # type: ignore[arg-type]  # it only sends
+    await load.start()
+    await asyncio.gather(load.stop(), _answer_and_break(load))
+    assert (load.tally.done, load.tally.errors) == (1, 1)
+
+
+async def _answer_and_break(load: PingPong) -> None:
+    load._echoes[0].on_message(BODY)
+    load._echoes[0].on_end("lost")
+
+
 async def test_a_wrong_message_is_an_error_and_no_call() -> None:
     load = PingPong(_NoConnection(), streams=1)  # type: ignore[arg-type]  # it only sends
     await load.start()
-    load.came(load._streams[0], BODY[:-1], 0.0)
+    load._echoes[0].on_message(BODY[:-1])
     assert (load.tally.done, load.tally.errors) == (0, 1)
 
 
