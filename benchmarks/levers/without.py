@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -57,13 +56,6 @@ def _collected() -> None:
         yield
 
     process.settled_memory = as_python_does
-
-
-def _own_timers() -> None:
-    """Every timer is one of the loop's."""
-    from interlaced.core import clock
-
-    clock._LONG = math.inf  # noqa: SLF001  # that is the patch
 
 
 def _client_instruments() -> None:
@@ -131,7 +123,6 @@ LEVERS: Mapping[str, Callable[[], None]] = {
     "serving_loop": _plain_uvloop,
     "uvloop": _asyncio,
     "settled_memory": _collected,
-    "shared_timers": _own_timers,
     "own_instruments": _client_instruments,
     "feed_batches": _event_by_event,
     "session_batches": _reply_by_reply,

@@ -23,7 +23,6 @@ AWAY = {
     "serving_loop": "loop.ServingLoop.__module__ == 'uvloop'",
     "uvloop": "loop.ServingLoop.__module__.startswith('asyncio')",
     "settled_memory": "process.settled_memory.__name__ == 'as_python_does'",
-    "shared_timers": "clock._LONG == float('inf')",
     "own_instruments": "hasattr(bound, '_bound') and bound._bound._value.get() == 2",
     "feed_batches": "feed_settings.HubSettings().frame_bytes == 1",
     "session_batches": "session.Session._take.__name__ == 'take'",
@@ -34,7 +33,7 @@ from benchmarks.levers.without import LEVERS
 LEVERS[sys.argv[1]]()
 from interlaced import process
 from interlaced.connectors.rest import config as rest
-from interlaced.core import clock, feed_settings
+from interlaced.core import feed_settings
 from interlaced.rpc import loop, session
 from interlaced.telemetry import instruments
 bound = instruments.Number()

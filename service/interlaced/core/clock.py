@@ -14,25 +14,16 @@ from interlaced.core.ports import Clock, TimerHandle
 __all__ = ["Alarm", "CurrentTask", "LoopClock", "TimeLimit"]
 
 
-_TICK = 0.01
-"""How much later than asked a long timer may fire, in seconds."""
-_LONG = 0.25
-"""From how many seconds on a timer is a long one: a tick is less than a twentieth of it."""
-
-
 class LoopClock:
     """The Clock of an asyncio loop: monotonic, in seconds. Use it on one loop at a time.
 
-    It reads the system's clock and not the loop's, which uvloop rounds to milliseconds. Timers of
-    a quarter of a second and more share one of the loop's per 10 ms: nearly all of them bound
-    something that ends sooner, and cost a third of a timer of their own.
+    It reads the system's clock and not the loop's, which uvloop rounds to milliseconds.
     """
 
-    __slots__ = ("_loop", "_ticks")
+    __slots__ = ("_loop",)
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ticks: dict[int, dict[_Shared, None]] = {}
 
     # The system's own, without a call of ours around them: everything on a call's way asks.
     now = staticmethod(time.monotonic)
@@ -43,56 +34,11 @@ class LoopClock:
         await asyncio.sleep(seconds)
 
     def call_at(self, when: float, callback: Callable[[], object], /) -> TimerHandle:
-        """Calls `callback` at `when`, or up to 10 ms later where that is a quarter of a second
-        away or more."""
-        left = when - time.monotonic()
-        if left < _LONG:
-            return self._running().call_later(max(0.0, left), callback)
-        tick = int(when / _TICK) + 1
-        timers = self._ticks.get(tick)
-        if timers is None or self._loop is None or self._loop.is_closed():
-            timers = self._begin(tick)
-        timer = _Shared(callback, timers)
-        timers[timer] = None
-        return timer
-
-    def _begin(self, tick: int) -> dict[_Shared, None]:
-        loop = self._running()
-        timers: dict[_Shared, None] = {}
-        self._ticks[tick] = timers
-        loop.call_later(tick * _TICK - time.monotonic(), self._fire, tick)
-        return timers
-
-    def _fire(self, tick: int) -> None:
-        # Each as a callback of the loop's own, so that none suffers from what another raises.
-        for timer in self._ticks.pop(tick, ()):
-            self._running().call_soon(timer.fire)
-
-    def _running(self) -> asyncio.AbstractEventLoop:
-        """Returns the loop, and forgets what a closed one left behind."""
-        if self._loop is None or self._loop.is_closed():
-            self._ticks.clear()
-            self._loop = asyncio.get_running_loop()
-        return self._loop
-
-
-class _Shared:
-    """One of the timers that share a tick."""
-
-    __slots__ = ("_callback", "_timers")
-
-    def __init__(self, callback: Callable[[], object], timers: dict[_Shared, None]) -> None:
-        self._callback = callback
-        self._timers = timers
-
-    def cancel(self) -> None:
-        """Takes it back; doing it twice does nothing."""
-        self._timers.pop(self, None)
-
-    def fire(self) -> None:
-        """Calls back, unless one that fired before it in its tick has cancelled it."""
-        if self._timers.pop(self, self) is None:
-            self._callback()
+        """Calls `callback` at `when`."""
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            loop = self._loop = asyncio.get_running_loop()
+        return loop.call_later(max(0.0, when - time.monotonic()), callback)
 
 
 class TimeLimit:

@@ -7,7 +7,6 @@ import asyncio
 import pytest
 
 from interlaced.core.clock import Alarm, CurrentTask, LoopClock, TimeLimit
-from interlaced.core.ports import TimerHandle
 from interlaced.testing.clock import VirtualClock
 
 
@@ -72,39 +71,6 @@ async def test_the_loops_clock_moves_with_the_loops_timers() -> None:
     await called.wait()
     assert clock.now() - before >= 0.019, "a loop may round its timers to a millisecond"
     assert clock.wall() > 1_700_000_000
-
-
-async def test_a_long_timer_fires_after_its_time_and_one_taken_back_never() -> None:
-    clock = LoopClock()
-    when = clock.now() + 0.3
-    fired: list[tuple[str, float]] = []
-    clock.call_at(when, lambda: fired.append(("first", clock.now())))
-    clock.call_at(when, lambda: fired.append(("taken back", clock.now()))).cancel()
-    twice = clock.call_at(when + 5, lambda: fired.append(("later", clock.now())))
-    twice.cancel()
-    twice.cancel()
-    done = asyncio.Event()
-    clock.call_at(when + 0.02, done.set)
-    await done.wait()
-    assert [name for name, _ in fired] == ["first"]
-    assert fired[0][1] >= when
-
-
-async def test_a_callback_that_takes_back_its_neighbour_is_obeyed() -> None:
-    clock = LoopClock()
-    when = clock.now() + 0.3
-    fired: list[str] = []
-    handles: list[TimerHandle] = []
-
-    def take_back() -> None:
-        handles[0].cancel()
-
-    clock.call_at(when, take_back)
-    handles.append(clock.call_at(when, lambda: fired.append("neighbour")))
-    done = asyncio.Event()
-    clock.call_at(when + 0.02, done.set)
-    await done.wait()
-    assert fired == []
 
 
 def test_one_clock_serves_one_loop_after_the_other() -> None:
