@@ -47,6 +47,11 @@ class FakeContext:
     def set_trailing_metadata(self, trailers: Sequence[tuple[str, str | bytes]]) -> None:
         self.trailers = dict(trailers)
 
+    async def send_initial_metadata(self, metadata: Sequence[tuple[str, str]]) -> None:
+        await asyncio.sleep(0)
+        if self.has_left:
+            raise grpc.aio.UsageError("RPC already finished.")
+
     async def write(self, message: bytes) -> None:
         await asyncio.sleep(0)
         if self.has_left:

@@ -19,6 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from rpc_bench import a_guard
 from rpc_rig import Rig, a_call, info_of, serving, status_of
 
 from interlace.v1 import gateway_service_pb2 as pb
@@ -247,3 +249,30 @@ async def test_a_client_certificate_is_asked_for(tmp_path: Path) -> None:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await stub.Call(request, timeout=10)
             assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_stream_that_is_ended_in_its_first_write_has_a_status_of_ours() -> None:
+    """DELIVERY 5: gRPC forgets that a head has gone out when the write that carried it is
+    cancelled. It then refuses the status, and the RPC stands until the whole grace is over."""
+
+    guard = a_guard()
+
+    async def tell(_request: Any, scope: Any) -> None:
+        # It is called in the loop's next turn, before gRPC can have told that the write is done.
+        asyncio.get_running_loop().call_soon(lambda: guard.end_rpcs(only_endless=True))
+        await scope.write(b"first")
+        await asyncio.Event().wait()
+
+    handler = guard.server_stream("test.Tell/Watch", HealthCheckRequest, tell, is_endless=True)
+    server = RpcServer(guard=guard, services=[guard.service("test.Tell", {"Watch": handler})])
+    port = await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            watch = channel.unary_stream("/test.Tell/Watch")(b"")
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                async with asyncio.timeout(10):
+                    while await watch.read() is not grpc.aio.EOF:
+                        pass
+            assert info_of(status_of(caught.value)).reason == "DRAINING"
+    finally:
+        await server.stop(0.2)

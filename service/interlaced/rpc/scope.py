@@ -12,6 +12,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
 from interlaced.core.failure import Failure, FieldViolation, Reached, Reason
+from interlaced.core.tasks import outlast
 from interlaced.core.units import format_size
 
 __all__ = ["Context", "Scope", "check_size", "parse"]
@@ -35,6 +36,7 @@ class Scope(Generic[RequestT]):
     """
 
     __slots__ = (
+        "_has_head",
         "_limit",
         "_task",
         "caller",
@@ -62,6 +64,7 @@ class Scope(Generic[RequestT]):
         given = metadata.get("x-request-id")
         own = given if given and _is_fit(given) else _bits(64).to_bytes(8, "big").hex()
         self.context = context
+        self._has_head = False
         self._limit = limit
         self.request_class: type[RequestT] | None = None
         self.started = started
@@ -104,11 +107,24 @@ class Scope(Generic[RequestT]):
         """
         check_size(len(message), self._limit, "the response", reached=Reached.REPLIED)
         try:
+            if not self._has_head:
+                await self._send_head()
             await self.context.write(message)
         except grpc.aio.BaseError as error:
             # A write that was blocked when the caller left fails before the task is cancelled.
             self.has_left = True
             raise asyncio.CancelledError from error
+
+    async def _send_head(self) -> None:
+        """Sends the head before the first message, to the end even if the RPC is cancelled.
+
+        gRPC notes that a head has gone out only behind the write that carried it. If that is
+        cancelled, it sends the head again with the status, and refuses its own status.
+        """
+        self._has_head = True
+        sending = asyncio.ensure_future(self.context.send_initial_metadata(()))
+        await outlast([sending])
+        sending.result()
 
     async def read(self) -> RequestT | None:
         """Returns the next request of a bidirectional stream, or None at its half-close.
