@@ -273,5 +273,6 @@ async def test_events_that_are_lost_or_out_of_order_are_errors(
         async with asyncio.timeout(30):
             while not load.tally.errors:
                 await asyncio.sleep(0.005)
+        assert load.tally.told[0].startswith("event"), load.tally.told
         await load.stop()
         load.close()

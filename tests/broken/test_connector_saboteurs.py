@@ -203,8 +203,12 @@ async def test_the_clause_catches_its_twin(clause: str) -> None:
 
 @pytest.mark.parametrize("clause", TWINS)
 async def test_the_clause_passes_where_nothing_is_broken(clause: str) -> None:
+    rigs: list[AbstractAsyncContextManager[RestRig]] = []
+
     class Whole(ConnectorSuite):
         def rig(self) -> AbstractAsyncContextManager[RestRig]:
-            return rest_rig(Honest)
+            rigs.append(rest_rig(Honest))
+            return rigs[-1]
 
     await getattr(Whole(), clause)()
+    assert rigs, "a clause that looks at no connector proves nothing"

@@ -160,11 +160,15 @@ async def test_the_clause_catches_its_twin(clause: str) -> None:
 
 @pytest.mark.parametrize("clause", TWINS)
 async def test_the_clause_passes_where_nothing_is_broken(clause: str) -> None:
+    made: list[Lean] = []
+
     class Whole(HostileClauses):
         hang = 1.0
         tries = 200
 
         def make(self, settings: HttpSettings) -> Lean:
-            return Lean(settings)
+            made.append(Lean(settings))
+            return made[-1]
 
     await getattr(Whole(), clause)()
+    assert made, "a clause that looks at no transport proves nothing"

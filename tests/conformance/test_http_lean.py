@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 import uvloop
 
@@ -20,4 +22,13 @@ class TestHttpLean(TransportSuite):
 
 @pytest.mark.parametrize("clause", [name for name in dir(TransportSuite) if name[:5] == "test_"])
 def test_the_clause_holds_on_uvloop(clause: str) -> None:
-    uvloop.run(getattr(TestHttpLean(), clause)())
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    class OnUvloop(TestHttpLean):
+        def make(self, settings: HttpSettings) -> HttpTransport:
+            loops.append(asyncio.get_running_loop())
+            return super().make(settings)
+
+    uvloop.run(getattr(OnUvloop(), clause)())
+    assert loops
+    assert all(isinstance(loop, uvloop.Loop) for loop in loops)

@@ -43,7 +43,7 @@ def test_there_is_something_of_every_language() -> None:
 
 @pytest.mark.parametrize("snippet", all_snippets("yaml"), ids=str)
 def test_a_manifest_loads_and_builds(snippet: Snippet, tmp_path: Path) -> None:
-    check_manifest(snippet.text, tmp_path)
+    assert check_manifest(snippet.text, tmp_path)
 
 
 @pytest.mark.parametrize("snippet", PYTHON, ids=str)
@@ -61,7 +61,7 @@ def test_a_console_session_runs_and_says_something(snippet: Snippet, dev: DevSer
 
 @pytest.mark.parametrize("snippet", all_snippets("sh"), ids=str)
 def test_a_command_has_the_options_that_are_shown(snippet: Snippet) -> None:
-    check_shell(snippet.text)
+    assert check_shell(snippet.text)
 
 
 def test_the_readme_shows_a_connector_in_12_lines_and_a_call_in_5() -> None:

@@ -69,8 +69,9 @@ def all_snippets(*languages: str) -> list[Snippet]:
     return [each for each in found if not languages or each.language in languages]
 
 
-def check_manifest(text: str, folder: Path) -> None:
-    """Loads and builds a manifest as `serve` would, with every variable that it names set."""
+def check_manifest(text: str, folder: Path) -> list[str]:
+    """Loads and builds a manifest as `serve` would, with every variable that it names set; returns
+    its connectors."""
     (folder / "manifest.yaml").write_text(text)
     names = re.findall(r"\$\{env:(\w+)", text)
     try:
@@ -79,6 +80,7 @@ def check_manifest(text: str, folder: Path) -> None:
         raise Broken("\n".join(str(problem) for problem in error.problems)) from error
     if not generation.built:
         raise Broken("it has no connector")
+    return list(generation.built)
 
 
 def _value(variable: str) -> str:
@@ -114,8 +116,10 @@ def check_console(text: str, service: DevService) -> str:
     return "".join(said)
 
 
-def check_shell(text: str) -> None:
-    """Checks commands without running them: the targets of make, the options of `interlace`."""
+def check_shell(text: str) -> int:
+    """Checks commands without running them: the targets of make, the options of `interlace`.
+    Returns how many there are."""
+    checked = 0
     for line in text.splitlines():
         words = shlex.split(line, comments=True)
         check = {"make": _check_make, "interlace": _check_interlace, "pip": _check_pip}
@@ -123,6 +127,8 @@ def check_shell(text: str) -> None:
             raise Broken(f"{line}: nobody checks this command")
         if words:
             check[words[0]](words[1:])
+            checked += 1
+    return checked
 
 
 def make_targets() -> Mapping[str, str]:

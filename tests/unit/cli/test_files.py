@@ -25,10 +25,11 @@ def test_none_stays_none() -> None:
 
 def test_what_cannot_be_read_is_named_and_the_caller_chooses_the_code(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing", tmp_path):
-        with refusal(2, f"{path}: cannot be read"):
+        with pytest.raises(CommandError, match=f"{path}: cannot be read") as usual:
             read_file(path)
-        with refusal(3, f"{path}: cannot be read"):
+        with pytest.raises(CommandError, match=f"{path}: cannot be read") as chosen:
             read_keys(path, code=Exit.CONFIG_INVALID)
+        assert (usual.value.code, chosen.value.code) == (Exit.USAGE, Exit.CONFIG_INVALID)
 
 
 def test_keys_stand_one_a_line_between_comments(tmp_path: Path) -> None:
@@ -60,9 +61,11 @@ def test_certificates_are_looked_at_before_anything_connects(tmp_path: Path) -> 
     check_ca(authority.certificate)
     check_certificate(chain, key)
     _, other = authority.issue()
-    with refusal(2, "no certificate in PEM"):
+    with pytest.raises(CommandError, match="no certificate in PEM") as of_ca:
         check_ca(key)
-    with refusal(2, "plain private key"):
+    with pytest.raises(CommandError, match="plain private key") as of_pair:
         check_certificate(chain, other)
-    with refusal(3, "belong together"):
+    with pytest.raises(CommandError, match="belong together") as alone:
         check_certificate(chain, None, code=Exit.CONFIG_INVALID)
+    codes = [caught.value.code for caught in (of_ca, of_pair, alone)]
+    assert codes == [Exit.USAGE, Exit.USAGE, Exit.CONFIG_INVALID]

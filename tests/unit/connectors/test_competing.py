@@ -12,6 +12,8 @@ from interlaced.core.model import Event, Settlement, Verdict
 @pytest.mark.parametrize("name", ["a", "billing-2", "A_b", "x" * 64])
 def test_a_plain_name_is_a_group(name: str) -> None:
     check_group(name)
+    with pytest.raises(Failure):
+        check_group(f"{name}.")
 
 
 @pytest.mark.parametrize("name", ["", "a.b", "a b", "x" * 65, "é", "a\n", "*", ">"])

@@ -57,7 +57,9 @@ def test_a_kind_that_no_manifest_names_is_not_imported() -> None:
     code = (
         "import sys, interlaced.manifest.load\n"
         "loaded = [m for m in sys.modules if m.startswith('interlaced.connectors.')]\n"
-        "assert loaded == ['interlaced.connectors.registry'], loaded\n"
-        "assert not {'aiohttp', 'nats', 'grpc'} & set(sys.modules)\n"
+        "print(*loaded, *{'aiohttp', 'nats', 'grpc'} & set(sys.modules))\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["interlaced.connectors.registry"]

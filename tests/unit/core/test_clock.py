@@ -75,15 +75,17 @@ async def test_the_loops_clock_moves_with_the_loops_timers() -> None:
 
 def test_one_clock_serves_one_loop_after_the_other() -> None:
     clock = LoopClock()
+    fired: list[str] = []
 
-    async def wait(*, is_left: bool) -> None:
+    async def wait(name: str, seconds: float) -> None:
         done = asyncio.Event()
-        clock.call_at(clock.now() + 0.26, done.set)
-        if not is_left:
+        clock.call_at(clock.now() + seconds, lambda: (fired.append(name), done.set()))
+        if name == "stays":
             await done.wait()
 
-    asyncio.run(wait(is_left=True))
-    asyncio.run(wait(is_left=False))
+    asyncio.run(wait("leaves", 60.0))
+    asyncio.run(wait("stays", 0.01))
+    assert fired == ["stays"], "what a closed loop left behind rings on no other"
 
 
 def test_an_alarm_rings_at_what_was_set_last_and_can_be_set_again() -> None:

@@ -114,6 +114,7 @@ async def test_what_is_no_message_closes_its_connection_and_nothing_else(tmp_pat
             writer.close()
         feed.publish(1)
         await settled(first, second, got=[1])
+        assert (first.gaps, second.gaps, len(feed.readers)) == ([], [], 1)
 
 
 async def test_a_follower_that_was_ahead_of_a_new_leader_gets_what_is_new_to_it(

@@ -52,6 +52,7 @@ def test_an_address_that_is_not_public_is_refused(address: str) -> None:
 @pytest.mark.parametrize("address", PUBLIC)
 def test_a_public_address_passes(address: str) -> None:
     EgressGuard().check(address)
+    assert EgressGuard().permits(address)
 
 
 @pytest.mark.parametrize("address", NO_ADDRESS)
