@@ -1,13 +1,12 @@
 """Echoes bytes over grpc.aio with whatever grpcio is installed where it runs.
 
-`python grpcio_echo.py --loop serving|uvloop --ports-file FILE` serves until SIGTERM. It is
+`python grpcio_echo.py --ports-file FILE` serves until SIGTERM. It is
 started by `grpcio_matrix.py`, in environments that hold grpcio and uvloop and nothing else.
 """
 
 import argparse
 import asyncio
 import gc
-import importlib.util
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,9 +14,6 @@ from typing import Any
 
 import grpc
 import uvloop
-
-ROOT = Path(__file__).resolve().parent.parent
-LOOP = ROOT / "service" / "interlaced" / "rpc" / "loop.py"
 
 
 async def unary(request: bytes, _: Any) -> bytes:
@@ -53,24 +49,12 @@ async def serve(ports_file: Path) -> None:
     await server.stop(1.0)
 
 
-def serving_loop() -> Any:
-    """Returns the loop class that the service runs on, without the rest of the service."""
-    spec = importlib.util.spec_from_file_location("serving_loop", LOOP)
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError(LOOP)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.ServingLoop
-
-
 def main() -> None:
     """Serves as asked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--loop", choices=("serving", "uvloop"), default="serving")
     parser.add_argument("--ports-file", type=Path, required=True)
     asked = parser.parse_args()
-    loop = serving_loop() if asked.loop == "serving" else uvloop.Loop
-    with asyncio.Runner(loop_factory=loop) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(asked.ports_file))
 
 

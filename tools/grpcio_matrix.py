@@ -171,12 +171,10 @@ def install(place: Path, number: str) -> list[str]:
     return [str(place / "bin" / "python"), "-m", "pip", "install", *options, *wanted]
 
 
-def serve(
-    stack: ExitStack, python: Path, folder: Path, *, name: str, cores: Cores, loop: str = "serving"
-) -> Side:
+def serve(stack: ExitStack, python: Path, folder: Path, *, name: str, cores: Cores) -> Side:
     """Start the echo with an interpreter and return where it answers."""
     ports = folder / f"{name}.ports"
-    command = (str(python), str(ECHO), "--loop", loop, "--ports-file", str(ports))
+    command = (str(python), str(ECHO), "--ports-file", str(ports))
     child = stack.enter_context(Child(command, cores=cores.server, log=folder / f"{name}.log"))
     return Side(name, child, child.await_file(ports))
 
@@ -259,7 +257,6 @@ def table(cases: Sequence[Case], *, against: str) -> list[str]:
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("versions", nargs="*", default=VERSIONS, help="what is compared")
-    parser.add_argument("--loop", choices=("serving", "uvloop"), default="serving")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.6, help="the length of a window")
     parser.add_argument("--json", type=Path, default=RESULT)
@@ -273,7 +270,7 @@ def main() -> None:
     cores = split_cores()
     pin(cores.load)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    machine = describe(cores=cores.as_block(), loop=asked.loop)
+    machine = describe(cores=cores.as_block(), loop="uvloop")
     pace = Pace(seconds=asked.seconds, rounds=asked.rounds, ramp=0.15, warm=0.3)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         sides = [
@@ -283,12 +280,11 @@ def main() -> None:
                 Path(folder),
                 name=number,
                 cores=cores,
-                loop=asked.loop,
             )
             for number, place in places.items()
         ]
         cases = asyncio.run(measure(sides, pace))
-    command = f"python -m tools.grpcio_matrix {' '.join(asked.versions)} --loop {asked.loop}"
+    command = f"python -m tools.grpcio_matrix {' '.join(asked.versions)}"
     write_run(Run(SCHEMA, "grpcio", started, finish(machine), command, tuple(cases)), asked.json)
     print("\n".join(table(cases, against=PINNED)))  # noqa: T201  # what a tool has found
     if any(case.notes for case in cases):

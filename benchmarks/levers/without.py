@@ -28,22 +28,13 @@ def _aiohttp() -> None:
     Config.model_rebuild(force=True)
 
 
-def _plain_uvloop() -> None:
-    """The loop is uvloop's own: it wakes once per byte that gRPC writes."""
-    import uvloop
-
-    from interlaced.rpc import loop
-
-    loop.ServingLoop = uvloop.Loop  # type: ignore[misc,assignment]  # that is the patch
-
-
 def _asyncio() -> None:
     """The loop is asyncio's own, in Python."""
     import asyncio
 
-    from interlaced.rpc import loop
+    import uvloop
 
-    loop.ServingLoop = asyncio.SelectorEventLoop  # type: ignore[misc,assignment]  # that is the patch
+    uvloop.new_event_loop = asyncio.new_event_loop  # type: ignore[assignment]  # that is the patch
 
 
 def _collected() -> None:
@@ -120,7 +111,6 @@ def _reply_by_reply() -> None:
 LEVERS: Mapping[str, Callable[[], None]] = {
     "nothing": _no_lever,
     "lean_transport": _aiohttp,
-    "serving_loop": _plain_uvloop,
     "uvloop": _asyncio,
     "settled_memory": _collected,
     "own_instruments": _client_instruments,

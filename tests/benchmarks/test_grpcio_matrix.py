@@ -7,7 +7,6 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
 from benchmarks.harness.process import split_cores
 from benchmarks.harness.results import Case, Sample
 from benchmarks.load.http2 import connect
@@ -24,12 +23,11 @@ from tools.grpcio_matrix import (
 )
 
 
-@pytest.mark.parametrize("loop", ["serving", "uvloop"])
-async def test_every_shape_is_answered_without_an_error(loop: str, tmp_path: Path) -> None:
+async def test_every_shape_is_answered_without_an_error(tmp_path: Path) -> None:
     pace = Pace(seconds=0.05, rounds=2, ramp=0.01, warm=0.02)
     with ExitStack() as stack:
         sides = [
-            serve(stack, Path(sys.executable), tmp_path, name=name, cores=split_cores(), loop=loop)
+            serve(stack, Path(sys.executable), tmp_path, name=name, cores=split_cores())
             for name in ("one", "other")
         ]
         cases = await measure(sides, pace, least=1)

@@ -20,21 +20,20 @@ ROOT = Path(__file__).resolve().parents[2]
 AWAY = {
     "nothing": "True",
     "lean_transport": "rest.Upstream(rest='http://h').transport == 'aiohttp'",
-    "serving_loop": "loop.ServingLoop.__module__ == 'uvloop'",
-    "uvloop": "loop.ServingLoop.__module__.startswith('asyncio')",
+    "uvloop": "uvloop.new_event_loop.__module__.startswith('asyncio')",
     "settled_memory": "process.settled_memory.__name__ == 'as_python_does'",
     "own_instruments": "hasattr(bound, '_bound') and bound._bound._value.get() == 2",
     "feed_batches": "feed_settings.HubSettings().frame_bytes == 1",
     "session_batches": "session.Session._take.__name__ == 'take'",
 }
 PROBE = """
-import json, sys
+import json, sys, uvloop
 from benchmarks.levers.without import LEVERS
 LEVERS[sys.argv[1]]()
 from interlaced import process
 from interlaced.connectors.rest import config as rest
 from interlaced.core import feed_settings
-from interlaced.rpc import loop, session
+from interlaced.rpc import session
 from interlaced.telemetry import instruments
 bound = instruments.Number()
 bound.value += 1

@@ -306,13 +306,14 @@ def _run(main: Any, *arguments: object) -> None:
     """Runs a coroutine function on uvloop and maps what may go wrong at the start."""
     import asyncio
 
+    import uvloop
+
     from interlaced.manifest.problem import ManifestError, render
-    from interlaced.rpc.loop import ServingLoop
     from interlaced.rpc.server import BindError
     from interlaced.workers.orders import GroupError
 
     try:
-        with asyncio.Runner(loop_factory=ServingLoop) as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main(*arguments))
     except SettingsError as error:
         fail(str(error), Exit.CONFIG_INVALID)

@@ -7,10 +7,11 @@ import os
 import signal
 import sys
 
+import uvloop
+
 from interlaced.app import App
 from interlaced.manifest.problem import ManifestError, render
 from interlaced.process import settled_memory
-from interlaced.rpc.loop import ServingLoop
 from interlaced.rpc.server import BindError
 from interlaced.settings import Settings, SettingsError
 from interlaced.telemetry.log import bind, configure, log
@@ -52,7 +53,7 @@ def _read_line() -> bytes:
 def _start(settings: Settings, answers: int) -> Report | None:
     """Serves to the end, or returns why that cannot be."""
     try:
-        with asyncio.Runner(loop_factory=ServingLoop) as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings, answers))
     except SettingsError as error:
         return Report(is_serving=False, error=str(error), is_config=True)
