@@ -69,6 +69,7 @@ class SharedFeed:
         self.waiting: set[Subscription] = set()
         self.is_over = False
         self.has_connected = False
+        self._is_attached = False
         self._lost_at: float | None = None
         self._pump: Intake | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -289,7 +290,7 @@ class SharedFeed:
         """The upstream connection stands."""
         if gap is not None:
             self._miss(Gap(gap))
-        self.has_connected = True
+        self.has_connected = self._is_attached = True
         self._lost_at = None
         self._observer.connected()
         self._wake()
@@ -306,11 +307,13 @@ class SharedFeed:
         """The upstream connection is lost."""
         if self._lost_at is None:
             self._lost_at = self.clock.now()
+        self._is_attached = False
         self._observer.disconnected(failure, retry_in)
 
     def finished(self) -> None:
         """The feed is over; subscribers end once they have read what the ring holds."""
         self.is_over = True
+        self.release()
         self._wake()
 
     # the side of other workers
@@ -360,8 +363,10 @@ class SharedFeed:
             self._miss(Gap(GapWhy.NEW_HISTORY), floor)
 
     def release(self) -> None:
-        """This worker no longer reads the upstream, which is connected."""
-        self._observer.disconnected(None, 0.0)
+        """The connection that this process has is closed in peace; without one, does nothing."""
+        if self._is_attached:
+            self._is_attached = False
+            self._observer.disconnected(None, 0.0)
 
     def let_go(self) -> None:
         """A worker that depended on this one does so no more."""
@@ -414,6 +419,7 @@ class SharedFeed:
         if pump is None:
             return
         self._stopping = asyncio.get_running_loop().create_task(pump.stop(self._stopping))
+        self.release()
         self.is_over = self.has_connected = False
         self._lost_at = None
         self.memo.clear()
@@ -436,6 +442,7 @@ class SharedFeed:
         if pump is None:
             return
         await pump.stop()
+        self.release()
         if self._pump is not pump:
             return  # the linger ended meanwhile
         if old.feed.capability.replay != binding.feed.capability.replay:

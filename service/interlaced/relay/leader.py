@@ -72,9 +72,8 @@ class Leader:
     async def close(self) -> None:
         """Lets go of every follower, and of the upstream."""
         await self._listener.close()
-        if self._is_connected:
-            self._is_connected = False
-            self._shared.release()
+        self._is_connected = False
+        self._shared.release()
 
     # what the pump tells
 

@@ -256,3 +256,22 @@ def test_a_reload_survives_a_linger_that_ends_meanwhile() -> None:
         await rig.hub.close()
 
     clock.run(main())
+
+
+def test_a_connection_that_nobody_needs_any_more_is_told_as_closed_once() -> None:
+    """The metric and the log would otherwise show a connection that is long gone."""
+    clock = VirtualClock()
+
+    async def main() -> None:
+        rig = await make_rig(clock, retain=10.0)
+        told = rig.observer.feed("up", "Ticks")
+        one = Listener(rig)
+        await rig.settle_down()
+        assert (told.connections, told.disconnections) == (1, [])
+        await one.kill()
+        await clock.sleep(11)
+        assert told.disconnections == [(None, 0.0)]
+        await rig.hub.close()
+        assert told.disconnections == [(None, 0.0)]
+
+    clock.run(main())
