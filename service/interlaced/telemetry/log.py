@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Mapping, MutableMapping
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, TextIO, TypeAlias
 
 import structlog
@@ -31,6 +32,7 @@ _redactor = Redactor()
 log = structlog.stdlib.get_logger("interlace")
 """The logger of the house: `log.info("room.what_happened", field=value)`."""
 
+_NONE: Mapping[str, Any] = MappingProxyType({})
 _bound: ContextVar[Mapping[str, Any]] = ContextVar("interlace_log_fields", default={})  # noqa: B039  # never written to
 
 
@@ -48,14 +50,27 @@ def bound() -> Mapping[str, Any]:
     return _bound.get()
 
 
-def configure(*, style: str = "json", level: str = "info", stream: TextIO | None = None) -> None:
-    """Sets logging up, once and before the first RPC; `style` is `json` or `console`.
+def configure(
+    *,
+    style: str = "json",
+    level: str = "info",
+    stream: TextIO | None = None,
+    fields: Mapping[str, Any] = _NONE,
+) -> None:
+    """Sets logging up, once and before the first RPC; `style` is `json` or `console`. `fields` are
+    in every record of the process, also of tasks in a context of their own.
 
     Libraries that use the standard logging end in the same sink; a later change of level uses
     `setLevel` alone (grpc/grpc#43421: reconfiguring while RPCs run can deadlock).
     """
+
+    def add_bound(_logger: object, _method: str, record: _Fields) -> _Fields:
+        for name, value in {**fields, **_bound.get()}.items():
+            record.setdefault(name, value)
+        return record
+
     chain: list[structlog.types.Processor] = [
-        _add_bound,
+        add_bound,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
         _describe_exception,
@@ -88,12 +103,6 @@ def configure(*, style: str = "json", level: str = "info", stream: TextIO | None
 def learn_secrets(secrets: Iterable[Secret]) -> None:
     """Makes the sink mask these values wherever they turn up."""
     _redactor.learn(secrets)
-
-
-def _add_bound(_logger: object, _method: str, fields: _Fields) -> _Fields:
-    for name, value in _bound.get().items():
-        fields.setdefault(name, value)
-    return fields
 
 
 def _end(style: str) -> list[structlog.types.Processor]:

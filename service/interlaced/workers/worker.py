@@ -14,7 +14,7 @@ from interlaced.manifest.problem import ManifestError, render
 from interlaced.process import settled_memory
 from interlaced.rpc.server import BindError
 from interlaced.settings import Settings, SettingsError
-from interlaced.telemetry.log import bind, configure, log
+from interlaced.telemetry.log import configure, log
 from interlaced.workers.orders import Order, Report
 
 __all__ = ["main"]
@@ -31,8 +31,8 @@ def main() -> None:
     order = Order.read(_read_line())
     answers = os.dup(_STDOUT)
     os.dup2(_STDERR, _STDOUT)
-    configure(style=order.log_style, level=order.log_level)
-    bind(worker=order.settings.seat.index)
+    fields = {"worker": order.settings.seat.index}
+    configure(style=order.log_style, level=order.log_level, fields=fields)
     report = _start(order.settings, answers)
     if report is not None:
         _tell(answers, report)

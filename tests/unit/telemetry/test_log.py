@@ -97,3 +97,19 @@ def test_the_console_style_writes_for_people() -> None:
         structlog.reset_defaults()
     assert "server.started" in stream.getvalue()
     assert not stream.getvalue().startswith("{")
+
+
+def test_fields_of_the_process_are_in_records_of_every_context(lines) -> None:
+    """A feed's pump runs in a context of its own, and its records name the worker all the same."""
+    stream = io.StringIO()
+    telemetry.configure(stream=stream, fields={"worker": 1})
+
+    def in_another() -> None:
+        telemetry.bind(request_id="r-1")
+        telemetry.log.info("room.told")
+
+    contextvars.Context().run(in_another)
+    contextvars.Context().run(telemetry.log.info, "room.told")
+    records = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [record["interlace.worker"] for record in records] == [1, 1]
+    assert [record.get("request_id") for record in records] == ["r-1", None]
