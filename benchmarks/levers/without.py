@@ -108,10 +108,18 @@ def _reply_by_reply() -> None:
     Session._take = take  # type: ignore[method-assign]  # noqa: SLF001  # that is the patch
 
 
+def _impatient() -> None:
+    """gRPC's threads interrupt the loop, as the system's default has it."""
+    from interlaced.rpc import server
+
+    vars(server)["patient_threads"] = contextlib.nullcontext
+
+
 LEVERS: Mapping[str, Callable[[], None]] = {
     "nothing": _no_lever,
     "lean_transport": _aiohttp,
     "uvloop": _asyncio,
+    "patient_threads": _impatient,
     "settled_memory": _collected,
     "own_instruments": _client_instruments,
     "feed_batches": _event_by_event,

@@ -21,6 +21,7 @@ AWAY = {
     "nothing": "True",
     "lean_transport": "rest.Upstream(rest='http://h').transport == 'aiohttp'",
     "uvloop": "uvloop.new_event_loop.__module__.startswith('asyncio')",
+    "patient_threads": "server.patient_threads.__name__ == 'nullcontext'",
     "settled_memory": "process.settled_memory.__name__ == 'as_python_does'",
     "own_instruments": "hasattr(bound, '_bound') and bound._bound._value.get() == 2",
     "feed_batches": "feed_settings.HubSettings().frame_bytes == 1",
@@ -33,7 +34,7 @@ LEVERS[sys.argv[1]]()
 from interlaced import process
 from interlaced.connectors.rest import config as rest
 from interlaced.core import feed_settings
-from interlaced.rpc import session
+from interlaced.rpc import server, session
 from interlaced.telemetry import instruments
 bound = instruments.Number()
 bound.value += 1

@@ -16,6 +16,7 @@ from google.protobuf.internal import api_implementation
 from interlaced.rpc.guard import Guard
 from interlaced.rpc.noise import silence_poller
 from interlaced.rpc.settings import RpcSettings
+from interlaced.rpc.threads import patient_threads
 from interlaced.telemetry.log import log
 
 __all__ = ["BindError", "RpcServer", "TlsFiles", "server_options", "spell_address"]
@@ -122,6 +123,14 @@ class RpcServer:
         if api_implementation.Type() != "upb":
             # It works, ten times slower, and nothing else would tell.
             log.warning("server.slow_protobuf", implementation=api_implementation.Type())
+        with patient_threads():
+            server, port = self._bound(settings)
+            await server.start()
+        self._server = server
+        return port
+
+    def _bound(self, settings: RpcSettings) -> tuple[grpc.aio.Server, int]:
+        """Returns a server that is bound and does not serve yet, and its port."""
         # No `maximum_concurrent_rpcs`: the pinned version lets far more through; the guard counts.
         server = grpc.aio.server(options=server_options(settings, is_shared=self.is_shared))
         server.add_generic_rpc_handlers((*self.services, self.guard.unknown_methods()))
@@ -143,9 +152,7 @@ class RpcServer:
                 "is the port taken" if credentials is None else "is it taken, or a PEM file wrong"
             )
             raise BindError(f"cannot listen on {address}: {doubt}?") from cause
-        await server.start()
-        self._server = server
-        return port
+        return server, port
 
     def begin_drain(self) -> None:
         """Refuses new RPCs with DRAINING, and tells health and sessions; the listener stays, so
