@@ -13,6 +13,7 @@ import grpc
 import grpc.aio
 from google.protobuf.internal import api_implementation
 
+from interlaced.rpc.batches import finish_batches
 from interlaced.rpc.guard import Guard
 from interlaced.rpc.noise import silence_poller
 from interlaced.rpc.settings import RpcSettings
@@ -120,6 +121,7 @@ class RpcServer:
         """Binds and serves; returns the port. Raises BindError."""
         settings = self.guard.settings
         silence_poller(asyncio.get_running_loop())
+        finish_batches()
         if api_implementation.Type() != "upb":
             # It works, ten times slower, and nothing else would tell.
             log.warning("server.slow_protobuf", implementation=api_implementation.Type())
