@@ -123,7 +123,12 @@ class Scope(Generic[RequestT]):
         """
         self._has_head = True
         sending = asyncio.ensure_future(self.context.send_initial_metadata(()))
-        await outlast([sending])
+        try:
+            await outlast([sending])
+        except asyncio.CancelledError:
+            if not sending.cancelled():
+                sending.exception()  # to a caller that has left it may have failed: nobody cares
+            raise
         sending.result()
 
     async def read(self) -> RequestT | None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from typing import Any
 
 import pytest
 from fake_context import FakeContext
@@ -45,6 +47,23 @@ async def test_a_write_to_a_caller_that_left_is_a_cancellation() -> None:
     with pytest.raises(asyncio.CancelledError):
         await scope.write(b"abc")
     assert scope.has_been_cancelled()
+
+
+async def test_a_head_that_fails_behind_a_cancellation_complains_to_nobody() -> None:
+    heard: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, told: heard.append(told))
+    context = FakeContext()
+    writing = asyncio.ensure_future(a_scope(context).write(b"abc"))
+    await asyncio.sleep(0)
+    context.has_left = True
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    del writing
+    await asyncio.sleep(0)  # the loop still held what it ran in this turn
+    gc.collect()
+    assert heard == []
+    assert context.written == []
 
 
 async def test_requests_are_read_until_the_half_close() -> None:
