@@ -4,6 +4,9 @@ Run `python -m benchmarks.soak --minutes 20`. It serves an upstream of its own, 
 as a process, and drives calls, fan-outs, sessions, calls that are cancelled, and subscribers that
 leave in the middle. Memory, file descriptors, threads and tasks are read all the time; it ends with
 1 if the memory still grows in the second half, or if anything is not given back in the end.
+
+`--without finished_batches` soaks a service whose calls that are given up leak: that it must end
+with 1 is how to see that a soak can fail.
 """
 
 from __future__ import annotations
@@ -25,9 +28,11 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # it ships no types
 
+from benchmarks.harness.process import ROOT
+from benchmarks.levers.without import LEVERS
 from interlace import Branch, Call, Client, Event, InterlaceError, Overflow
 
-__all__ = ["MANIFESTS", "Look", "growth_per_hour", "one_round", "upstream"]
+__all__ = ["MANIFESTS", "Look", "growth_per_hour", "one_round", "upstream", "verdict"]
 
 MANIFESTS = """
 interlace: 1
@@ -52,6 +57,7 @@ _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:
 _ALLOWED_PER_HOUR = 8.0
 _GIVEN_BACK_IN = 60.0
 _LOOK_EVERY = 10.0
+_SHORTEST = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +193,9 @@ def _is_given_back(first: Look, last: Look) -> bool:
     )
 
 
-def _verdict(looks: Sequence[Look]) -> dict[str, object]:
+def verdict(looks: Sequence[Look]) -> dict[str, object]:
+    """Returns what a soak found: it passed if memory stays and the rest is given back. The first
+    look is the one before the load, the last the one after it."""
     growth = growth_per_hour(looks[1:-1])
     is_back = _is_given_back(looks[0], looks[-1])
     return {
@@ -200,46 +208,49 @@ def _verdict(looks: Sequence[Look]) -> dict[str, object]:
     }
 
 
-async def _serve(folder: Path, minutes: float) -> dict[str, object]:
+async def _serve(folder: Path, minutes: float, without: str) -> dict[str, object]:
     ports = folder / "ports.json"
     (folder / "connectors").mkdir()
     (folder / "connectors" / "all.yaml").write_text(MANIFESTS)
     async with upstream() as origin:
         command = [
-            *(sys.executable, "-m", "interlaced", "serve", "--log-level", "error"),
+            *(sys.executable, "-m", *_program(without), "serve", "--log-level", "error"),
             *("--config", str(folder / "connectors"), "--port", "0", "--admin-port", "0"),
             *("--ports-file", str(ports)),
         ]
-        environment = {"URL": origin}
-        service = await asyncio.create_subprocess_exec(*command, env={**environment, **_path()})
+        environment = {"URL": origin, "PATH": "/usr/bin:/bin"}
+        service = await asyncio.create_subprocess_exec(*command, env=environment, cwd=ROOT)
         try:
             async with asyncio.timeout(60):
                 while not ports.exists():  # noqa: ASYNC110  # a file tells nobody that it came
                     await asyncio.sleep(0.05)
             addresses: Mapping[str, str] = json.loads(ports.read_text())
             watch = _Watch(service.pid, addresses["admin"])
-            return _verdict(await _soak(addresses["grpc"], watch, minutes))
+            return verdict(await _soak(addresses["grpc"], watch, minutes))
         finally:
             with contextlib.suppress(ProcessLookupError):
                 service.send_signal(signal.SIGTERM)
             await service.wait()
 
 
-def _path() -> dict[str, str]:
-    return {"PATH": "/usr/bin:/bin"}
+def _program(without: str) -> tuple[str, ...]:
+    return ("interlaced",) if without == "nothing" else ("benchmarks.levers.without", without)
 
 
 def _main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0, help="how long the load lasts")
     parser.add_argument("--json", type=Path, default=Path("build/bench/soak.json"))
+    parser.add_argument("--without", choices=LEVERS, default="nothing", help="a lever to take away")
     asked = parser.parse_args()
+    if asked.minutes < _SHORTEST:
+        parser.error(f"less than {_SHORTEST:.0f} minutes tell nothing of memory")
     with tempfile.TemporaryDirectory() as folder:
-        verdict = asyncio.run(_serve(Path(folder), asked.minutes))
+        found = asyncio.run(_serve(Path(folder), asked.minutes, asked.without))
     asked.json.parent.mkdir(parents=True, exist_ok=True)
-    asked.json.write_text(json.dumps(verdict, indent=1))
-    print({name: value for name, value in verdict.items() if name != "looks"})
-    return 0 if verdict["passed"] else 1
+    asked.json.write_text(json.dumps(found, indent=1))
+    print({name: value for name, value in found.items() if name != "looks"})
+    return 0 if found["passed"] else 1
 
 
 if __name__ == "__main__":

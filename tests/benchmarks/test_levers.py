@@ -22,6 +22,7 @@ AWAY = {
     "lean_transport": "rest.Upstream(rest='http://h').transport == 'aiohttp'",
     "uvloop": "uvloop.new_event_loop.__module__.startswith('asyncio')",
     "patient_threads": "server.patient_threads.__name__ == 'nullcontext'",
+    "finished_batches": "server.finish_batches.__name__ == 'leave_batches'",
     "settled_memory": "process.settled_memory.__name__ == 'as_python_does'",
     "own_instruments": "hasattr(bound, '_bound') and bound._bound._value.get() == 2",
     "feed_batches": "feed_settings.HubSettings().frame_bytes == 1",

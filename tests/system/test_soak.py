@@ -7,7 +7,7 @@ import gc
 from pathlib import Path
 
 import psutil
-from benchmarks.soak import MANIFESTS, Look, growth_per_hour, one_round, upstream
+from benchmarks.soak import MANIFESTS, Look, growth_per_hour, one_round, upstream, verdict
 from served import process
 
 WARM_UP = 3
@@ -43,11 +43,27 @@ async def given_back(watched: psutil.Process, descriptors: int) -> None:
             await asyncio.sleep(0.1)
 
 
-def test_growth_is_that_of_the_second_half() -> None:
-    def look(at: float, rss: float) -> Look:
-        return Look(at=at, rss_mb=rss, descriptors=1, threads=1, tasks=1, rounds=1)
+def look(at: float, rss: float, **held: int) -> Look:
+    counts = {"descriptors": 20, "threads": 13, "tasks": 5, "rounds": 1, **held}
+    return Look(at=at, rss_mb=rss, **counts)
 
+
+def test_growth_is_that_of_the_second_half() -> None:
     grows_and_settles = [look(t, min(t, 300.0)) for t in range(0, 1200, 10)]
     assert abs(growth_per_hour(grows_and_settles)) < 0.01
     grows = [look(t, 100 + t / 360) for t in range(0, 1200, 10)]
     assert abs(growth_per_hour(grows) - 10) < 0.01
+
+
+def test_a_soak_passes_only_if_memory_stays_and_everything_is_given_back() -> None:
+    stays = [look(t, 100 + t % 3) for t in range(0, 1200, 10)]
+    assert verdict(stays)["passed"]
+    assert not verdict([look(t, 100 + t / 360) for t in range(0, 1200, 10)])["passed"]
+    for kept in ({"descriptors": 23}, {"threads": 22}, {"tasks": 7}):
+        assert not verdict([*stays, look(1210, 100, **kept)])["passed"]
+
+
+def test_a_tenth_of_what_grpc_loses_fails_a_soak() -> None:
+    """A call that is given up costs 60 bytes without `finish_batches`, and 430 come a second."""
+    lost = [look(t, 100 + t * 430 * 6 / 1e6) for t in range(0, 1200, 10)]
+    assert not verdict(lost)["passed"]
