@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from google.protobuf import message_factory
@@ -16,14 +16,15 @@ from google.protobuf.message import DecodeError, Message
 
 from interlaced.codecs.codec import CodecError, Value
 from interlaced.codecs.struct_values import count_keys, write_list, write_struct, write_value
+from interlaced.codecs.transcode_build import ONE_TIME
 from interlaced.codecs.transcode_careful import DEEPEST
-from interlaced.codecs.transcode_plan import Element, Field, Kind, Plan, Plans
-from interlaced.codecs.transcode_source import ONE_TIME, SourceWriter
+from interlaced.codecs.transcode_forms import describe
+from interlaced.codecs.transcode_plan import Kind, Plans
+from interlaced.codecs.transcode_source import SourceWriter
 from interlaced.codecs.wellknown import (
-    LARGEST_FLOAT,
-    read_duration,
     read_field_mask,
-    read_timestamp,
+    read_moment,
+    read_span,
 )
 
 __all__ = ["UNUSUAL", "FastReader", "has_keys", "read_object"]
@@ -42,34 +43,6 @@ UNUSUAL = (
 )
 """What a fast reader raises for everything that the careful one must look at."""
 
-_TYPES: dict[Kind, Any] = {
-    Kind.INT32: int,
-    Kind.UINT32: int,
-    Kind.INT64: int | str,
-    Kind.UINT64: int | str,
-    Kind.DOUBLE: float | Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)],
-    Kind.FLOAT: Annotated[float, msgspec.Meta(ge=-LARGEST_FLOAT, le=LARGEST_FLOAT)]
-    | Annotated[int, msgspec.Meta(ge=-(2**24), le=2**24)],
-    Kind.BOOL: bool,
-    Kind.STRING: str,
-    Kind.BYTES: bytes,
-    Kind.NULL: None,
-    Kind.TIMESTAMP: str,
-    Kind.DURATION: str,
-    Kind.FIELD_MASK: str,
-    Kind.STRUCT: dict[str, Any],
-    Kind.VALUE: Any,
-    Kind.LIST: list[Any],
-    Kind.ANY: Any,
-}
-"""What msgspec lets pass; integers in a double stay below what it rounds."""
-
-_DYNAMIC: dict[Kind, Callable[[Value], bytes]] = {
-    Kind.STRUCT: write_struct,
-    Kind.VALUE: write_value,
-    Kind.LIST: write_list,
-}
-
 
 class FastReader(Generic[M]):
     """The compiled reader of one message type, for one of the two spellings of its names."""
@@ -86,40 +59,45 @@ class FastReader(Generic[M]):
         descriptor: Any = message.DESCRIPTOR  # each back-end of protobuf has its own class of it
         reached = plans.reach(descriptor)
         writer = SourceWriter(reached, original_names=original_names)
-        self._key = writer.key
         self._ignore_unknown = ignore_unknown
         self._extendable = any(plan.message.is_extendable for plan in reached)
         self._known = {key for plan in reached for key in plan.by_spelling} - {
             writer.key(field) for plan in reached for field in plan.fields
         }
-        self._objects: dict[str, Any] = {
-            plan.message.full_name: TypedDict(plan.message.name, {}, total=False)  # type: ignore[operator]  # made from data
-            for plan in reached
-        }
-        for plan in reached:
-            self._describe(plan)
-        root = self._objects[descriptor.full_name]
-        self._decode: Callable[[bytes], dict[str, Any]] = msgspec.json.Decoder(root).decode
-        self._root = root
+        self._root = describe(reached, writer)
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(self._root).decode
         self.source = writer.write()
         """The generated functions, for whoever wants to look at them."""
-        names = self._name_functions(reached)
+        made: Any = message_factory.GetMessageClass  # untyped stubs
+        # As functions of their classes: a message looks for a field of that name first.
+        has = {f"has{index}": made(plan.message).HasField for index, plan in enumerate(reached)}
+        names = _CALLED | has
         exec(self.source, names)  # noqa: S102  # every name in it is ours or written with repr
-        self._read: Callable[[Any, int, list[Any]], int] = names["read0"]
+        self._read: Callable[[Any, int], int] | None = names.get("read0")
+        self._build: Callable[[M, Any, int], int] = names.get("build0", _build_nothing)
         self._count: Callable[[Any], int] = names["count0"]
-        self._fill: Callable[[M, Any], None] = names.get("fill0", _fill_nothing)
 
     def read_json(self, data: bytes) -> M:
         """Reads JSON, or raises one of UNUSUAL."""
+        # As `_make`, which costs a call and a tuple.
         content = self._decode(data)
-        later: list[Any] = []
-        found = self._read(content, DEEPEST, later)
+        if self._read is None:
+            message = self._class()
+            found = self._build(message, content, DEEPEST)
+        else:
+            found = self._read(content, DEEPEST)
+            message = self._class(**content)
         if data.count(b":") != found and not self._is_whole(data, found):
             raise CodecError("a key names no field")
-        message = self._class(**content)
-        if later:
-            self._fill(message, iter(later))
         return message
+
+    def _make(self, content: Any) -> tuple[M, int]:
+        """The message, and how many keys and times went into it."""
+        if self._read is None:
+            message = self._class()
+            return message, self._build(message, content, DEEPEST)
+        found = self._read(content, DEEPEST)
+        return self._class(**content), found
 
     def _is_whole(self, data: bytes, found: int) -> bool:
         """Whether everything was read that is to be read."""
@@ -140,69 +118,16 @@ class FastReader(Generic[M]):
 
     def read_data(self, value: Value) -> M:
         """Reads plain data, which it leaves as it is, or raises one of UNUSUAL."""
-        content = msgspec.convert(value, self._root, str_keys=True)
-        later: list[Any] = []
+        message, found = self._make(msgspec.convert(value, self._root, str_keys=True))
         # It could be converted, so its lists and objects are where the type has them.
-        if self._read(content, DEEPEST, later) % ONE_TIME != self._count(value):
+        if found % ONE_TIME != self._count(value):
             raise CodecError("a key names no field")
-        message = self._class(**content)
-        if later:
-            self._fill(message, iter(later))
         return message
 
-    def _describe(self, plan: Plan) -> None:
-        described = self._objects[plan.message.full_name]
-        for field in plan.fields:
-            described.__annotations__[self._key(field)] = self._type_of_field(field)
-        described.__optional_keys__ = frozenset(described.__annotations__)
 
-    def _type_of_field(self, field: Field) -> Any:
-        held: Any = self._type(field.element)
-        if field.key is not None:
-            # A key that is no text is a text in JSON; msgspec reads integers, and not booleans.
-            key: Any = str if field.key in {Kind.STRING, Kind.BOOL} else int
-            return dict[key, held] | None  # made from data
-        if field.repeated:
-            return list[held] | None
-        return held if held in (None, Any) else held | None
-
-    def _type(self, element: Element) -> Any:
-        if element.kind is Kind.MESSAGE:
-            return self._objects[element.child.full_name]
-        if element.enum is not None and element.kind is Kind.ENUM:
-            # Only names that are there: protobuf 6.33 dies of half a surrogate pair in a name.
-            return Literal[tuple(element.enum.values_by_name)] | int
-        if element.kind is Kind.WRAPPER:
-            return _TYPES[element.wrapped.kind]
-        return _TYPES[element.kind]
-
-    def _name_functions(self, reached: list[Plan]) -> dict[str, Any]:
-        """What the generated functions call."""
-        names: dict[str, Any] = {
-            "CodecError": CodecError,
-            "boolean": {"true": True, "false": False}.__getitem__,
-            "keys": count_keys,
-            "long": _read_long,
-            "longs": _read_longs,
-            "wide": _read_wide,
-            str(Kind.DURATION): read_duration,
-            str(Kind.FIELD_MASK): read_field_mask,
-            str(Kind.TIMESTAMP): read_timestamp,
-        }
-        for element in (field.element for plan in reached for field in plan.fields):
-            if element.kind in _DYNAMIC:
-                names[element.kind] = _make_dynamic(element)
-        return names
-
-
-def _fill_nothing(_: Message, __: object) -> None:
-    """For a type that has no map to fill."""
-
-
-def _make_dynamic(element: Element) -> Callable[[Value], Message]:
-    made = message_factory.GetMessageClass(element.child).FromString
-    write = _DYNAMIC[element.kind]
-    return lambda value: made(write(value))
+def _build_nothing(_: Message, __: object, ___: int) -> int:
+    """For a type whose constructor takes all."""
+    return 0
 
 
 def _read_wide(_: str) -> int:
@@ -270,3 +195,21 @@ def read_object(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
     if len(members) != len(pairs):
         raise CodecError("an object has the same key twice")
     return members
+
+
+_CALLED: dict[str, Any] = {
+    "CodecError": CodecError,
+    "UNSET": msgspec.UNSET,
+    "boolean": {"true": True, "false": False}.__getitem__,
+    "keys": count_keys,
+    "long": _read_long,
+    "longs": _read_longs,
+    "wide": _read_wide,
+    str(Kind.DURATION): read_span,
+    str(Kind.FIELD_MASK): read_field_mask,
+    str(Kind.LIST): write_list,
+    str(Kind.STRUCT): write_struct,
+    str(Kind.TIMESTAMP): read_moment,
+    str(Kind.VALUE): write_value,
+}
+"""What the generated functions call."""

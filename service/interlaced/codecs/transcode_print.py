@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 from google.protobuf.message import Message
 
@@ -17,13 +18,15 @@ from interlaced.codecs.codec import CodecError, Value
 from interlaced.codecs.struct_values import print_list, print_struct, print_value
 from interlaced.codecs.transcode_plan import Element, Field, Kind, Plan, Plans
 from interlaced.codecs.wellknown import (
-    DAY_TEXTS,
-    MINUTE_TEXTS,
-    SECOND_TEXTS,
+    CLOCK_TEXTS,
+    FRACTION_HEADS,
+    FRACTION_TAILS,
+    HOUR_TEXTS,
+    SHORT_FRACTIONS,
+    THOUSAND_TEXTS,
     print_duration,
     print_field_mask,
     print_float,
-    print_fraction,
 )
 
 __all__ = ["Printer"]
@@ -82,10 +85,12 @@ class Printer:
             "strange": _print_strange,
             "struct": print_struct,
             "ALL": slice(None),
-            "decimals": print_fraction,
-            "days": DAY_TEXTS,
-            "minutes": MINUTE_TEXTS,
-            "seconds": SECOND_TEXTS,
+            "clock": CLOCK_TEXTS,
+            "heads": FRACTION_HEADS,
+            "tails": FRACTION_TAILS,
+            "short_fraction": SHORT_FRACTIONS.get,
+            "thousand": THOUSAND_TEXTS,
+            "hours": HOUR_TEXTS,
             "value": print_value,
             "zero": _print_zero,
         }
@@ -108,8 +113,10 @@ class Printer:
         self._globals[f"Record{index}"] = _define_record(plan, f"Record{index}")
         first = ["    check_extensions(m)"] if plan.message.is_extendable else []
         if any(field.presence for field in plan.fields):
-            first.append("    has = m.HasField")
-        arguments = [f"        {self._compile_field(field)}," for field in plan.fields]
+            # As a function of the class: a message looks for a field of that name first.
+            made: Any = message_factory.GetMessageClass(plan.message)
+            self._globals[f"has{index}"] = made.HasField
+        arguments = [f"        {self._compile_field(field, index)}," for field in plan.fields]
         return [
             f"def print{index}(m):",
             *first,
@@ -144,7 +151,7 @@ class Printer:
             return "lambda m: m[:]" if value == "v" else f"lambda m: (v := m[:]) and {value}"
         return "None" if value == "v" else f"lambda v: {value}"
 
-    def _compile_field(self, field: Field) -> str:
+    def _compile_field(self, field: Field, index: int) -> str:
         taken = f"m.{field.name}"
         if keyword.iskeyword(field.name):
             taken = f"getattr(m, {field.name!r})"
@@ -153,7 +160,7 @@ class Printer:
         if field.key is not None:
             return f"({self._whole(field, 'v')} if (v := {taken}) else UNSET)"
         if field.presence:
-            held = f"has({field.name!r})"
+            held = f"has{index}(m, {field.name!r})"
             if field.element.kind is Kind.TIMESTAMP:
                 # What is not 1970 need not be asked for: it is set.
                 held = f"(a := (w := {taken}).seconds) or {held}"
@@ -219,9 +226,9 @@ class Printer:
 
 def _timestamp(seconds: str, message: str) -> str:
     """The expression of a Timestamp in RFC 3339, in UTC; `seconds` leaves them in `a`."""
-    day = f"{{days[{seconds} // 86400]}}"
-    clock = "{minutes[a // 60 % 1440]}{seconds[a % 60]}"
-    return f"f'{day}{clock}{{decimals({message}.nanos)}}Z'"
+    longer = 'f"{heads[b // 1000000]}{thousand[b // 1000 % 1000]}{tails[b % 1000]}"'
+    fraction = f"{{short_fraction(b := {message}.nanos) or {longer}}}"
+    return f"f'{{hours[{seconds} // 3600]}}{{clock[a % 3600]}}{fraction}'"
 
 
 class _Names(dict[int, str | int]):

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from google.protobuf import duration_pb2, field_mask_pb2
 
 __all__ = [
-    "DAY_TEXTS",
+    "CLOCK_TEXTS",
+    "FRACTION_HEADS",
+    "FRACTION_TAILS",
+    "HOUR_TEXTS",
     "LARGEST_FLOAT",
-    "MINUTE_TEXTS",
-    "SECOND_TEXTS",
+    "SHORT_FRACTIONS",
+    "THOUSAND_TEXTS",
     "print_duration",
     "print_field_mask",
     "print_float",
@@ -34,6 +37,8 @@ __all__ = [
     "read_field_mask",
     "read_float",
     "read_integer",
+    "read_moment",
+    "read_span",
     "read_timestamp",
 ]
 
@@ -46,14 +51,19 @@ LARGEST_FLOAT = math.nextafter(2.0**128 - 2.0**103, 0)
 fewer digits than it has, as a number above itself."""
 _EXACT = 2**53
 
-_MOST_DAYS = 4096
+_MOST_DAYS, _MOST_HOURS = 4096, 8192
 _POWERS = tuple(10 ** (9 - length) for length in range(10))
-MINUTE_TEXTS = tuple(f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440))
-SECOND_TEXTS = tuple(f"{second:02d}" for second in range(60))
-_MILLIS = {millis * 1_000_000: f".{millis:03d}" for millis in range(1, 1000)}
-_FRACTIONS = {f"{text}Z": nanos for nanos, text in _MILLIS.items()}
-_MINUTES = {text: minute * 60 for minute, text in enumerate(MINUTE_TEXTS)}
-_SECONDS = {text: second for second, text in enumerate(SECOND_TEXTS)}
+THOUSAND_TEXTS = tuple(f"{number:03d}" for number in range(1000))
+"""Three decimals each."""
+_HOUR_STARTS = {f"{hour:02d}:": hour * 3600 for hour in range(24)}
+CLOCK_TEXTS = tuple(f"{second // 60:02d}:{second % 60:02d}" for second in range(3600))
+"""Minutes and seconds, by the seconds of their hour."""
+_CLOCK = {text: second for second, text in enumerate(CLOCK_TEXTS)}
+_MILLIS = {f".{text}": number * 1_000_000 for number, text in enumerate(THOUSAND_TEXTS)}
+_MICROS = {text: number * 1000 for number, text in enumerate(THOUSAND_TEXTS)}
+_LAST_MICROS = {f"{text}Z": micros for text, micros in _MICROS.items()}
+_LAST_NANOS = {f"{text}Z": number for number, text in enumerate(THOUSAND_TEXTS)}
+_FRACTIONS = {"Z": 0} | {f"{text}Z": nanos for text, nanos in _MILLIS.items()}
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\dT", re.A).fullmatch
 _OFFSET = re.compile(r"(?:\.(\d{1,9}))?([+-])([01]\d|2[0-3]):([0-5]\d)", re.A).fullmatch
@@ -70,26 +80,42 @@ _LOW_LINE = re.compile(r"_([a-z])")
 
 def read_timestamp(text: str) -> dict[str, int]:
     """Reads RFC 3339 into the fields of a Timestamp."""
+    seconds, nanos = read_moment(text)
+    return {"seconds": seconds, "nanos": nanos}
+
+
+def read_moment(text: str) -> tuple[int, int]:
+    """Reads RFC 3339 into the seconds and nanos of a Timestamp."""
     try:
         # Look-ups check the digits as they read them, faster than a pattern could.
-        seconds = _DAYS[text[:11]] + _MINUTES[text[11:17]] + _SECONDS[text[17:19]]
+        seconds = _HOURS[text[:14]] + _CLOCK[text[14:19]]
     except (KeyError, ValueError) as error:
         raise CodecError(_NO_TIME) from error
     rest = text[19:]
-    if rest == "Z":
-        return {"seconds": seconds}
     nanos = _FRACTIONS.get(rest)
-    if nanos is not None:
-        return {"seconds": seconds, "nanos": nanos}
+    if nanos is None:
+        return _read_rest(seconds, rest)
+    return seconds, nanos
+
+
+def _read_rest(seconds: int, rest: str) -> tuple[int, int]:
+    """A time that is neither in whole seconds nor in milliseconds of UTC."""
+    try:
+        if len(rest) == 8:
+            return seconds, _MILLIS[rest[:4]] + _LAST_MICROS[rest[4:]]
+        if len(rest) == 11:
+            return seconds, _MILLIS[rest[:4]] + _MICROS[rest[4:7]] + _LAST_NANOS[rest[7:]]
+    except KeyError:
+        return _read_offset(seconds, rest)
     decimals = rest[1:-1]
     if rest.isascii() and decimals.isdecimal() and rest[0] == "." and rest[-1] == "Z":
         if len(decimals) > 9:
             raise CodecError(_NO_TIME)
-        return {"seconds": seconds, "nanos": int(decimals) * _POWERS[len(decimals)]}
+        return seconds, int(decimals) * _POWERS[len(decimals)]
     return _read_offset(seconds, rest)
 
 
-def _read_offset(seconds: int, rest: str) -> dict[str, int]:
+def _read_offset(seconds: int, rest: str) -> tuple[int, int]:
     """A time that is not in UTC; `rest` is what follows its seconds."""
     found = _OFFSET(rest)
     if found is None:
@@ -99,8 +125,7 @@ def _read_offset(seconds: int, rest: str) -> dict[str, int]:
     seconds += offset if sign == "-" else -offset
     if not _FIRST_SECOND <= seconds <= _LAST_SECOND:
         raise CodecError("the time is beyond the years 1 to 9999")
-    nanos = int(decimals) * _POWERS[len(decimals)] if decimals else 0
-    return {"seconds": seconds, "nanos": nanos}
+    return seconds, int(decimals) * _POWERS[len(decimals)] if decimals else 0
 
 
 class _Starts(dict[str, int]):
@@ -119,6 +144,20 @@ class _Starts(dict[str, int]):
 _DAYS = _Starts()
 
 
+class _HourStarts(dict[str, int]):
+    """The second at which an hour such as "2020-02-29T13:" begins; raises if there is none."""
+
+    def __missing__(self, text: str) -> int:
+        start = _DAYS[text[:11]] + _HOUR_STARTS[text[11:]]
+        if len(self) >= _MOST_HOURS:
+            self.clear()
+        self[text] = start
+        return start
+
+
+_HOURS = _HourStarts()
+
+
 class _Days(dict[int, str]):
     """The text of a day since 1970, such as "2020-02-29T"; raises for one beyond the years."""
 
@@ -133,28 +172,60 @@ class _Days(dict[int, str]):
         return text
 
 
-DAY_TEXTS = _Days()
-"""Days by their number since 1970, read and printed once."""
+_DAY_TEXTS = _Days()
+"""Days by their number since 1970, printed once."""
+
+
+class _HourTexts(dict[int, str]):
+    """The text of an hour since 1970, such as "2020-02-29T13:"; raises for one beyond the years."""
+
+    def __missing__(self, hour: int) -> str:
+        text = f"{_DAY_TEXTS[hour // 24]}{hour % 24:02d}:"
+        if len(self) >= _MOST_HOURS:
+            self.clear()
+        self[hour] = text
+        return text
+
+
+HOUR_TEXTS = _HourTexts()
+"""Hours by their number since 1970, printed once."""
+
+
+class _Heads(dict[int, str]):
+    """The point and the first three decimals of nanos, by their milliseconds."""
+
+    def __missing__(self, _: int) -> str:
+        raise CodecError(_NO_MOMENT)
+
+
+SHORT_FRACTIONS = {nanos: f"{text}Z" for text, nanos in _MILLIS.items()} | {0: "Z"}
+"""What stands behind a second of UTC, by nanos, where no more than three decimals do."""
+FRACTION_HEADS = _Heads(enumerate(_MILLIS))
+FRACTION_TAILS = ("Z", *(f"{text}Z" for text in THOUSAND_TEXTS[1:]))
+"""The last three decimals and the Z, by the nanos beyond whole microseconds."""
 
 
 def print_fraction(nanos: int) -> str:
-    """Writes nanos behind their second, in 0, 3, 6 or 9 decimals."""
-    if not nanos:
-        return ""
-    if not 0 < nanos < _NANOS:
-        raise CodecError(_NO_MOMENT)
-    # A leading one keeps the zeros behind it, for half of what a format with a width takes.
-    if nanos % 1000:
-        return f".{str(_NANOS + nanos)[1:]}"
-    return _MILLIS.get(nanos) or f".{str(_NANOS + nanos)[1:-3]}"
+    """Writes nanos behind their second, in 0, 3, 6 or 9 decimals, and a Z."""
+    short = SHORT_FRACTIONS.get(nanos)
+    if short is not None:
+        return short
+    micros = THOUSAND_TEXTS[nanos // 1000 % 1000]
+    return f"{FRACTION_HEADS[nanos // 1_000_000]}{micros}{FRACTION_TAILS[nanos % 1000]}"
 
 
 def read_duration(text: str) -> dict[str, int]:
     """Reads seconds with up to 9 decimals and the letter s into the fields of a Duration."""
+    seconds, nanos = read_span(text)
+    return {"seconds": seconds, "nanos": nanos}
+
+
+def read_span(text: str) -> tuple[int, int]:
+    """Reads seconds with up to 9 decimals and the letter s into the seconds and nanos."""
     whole, _, decimals = text[:-1].partition(".")
     usual = whole.isdecimal() and decimals.isdecimal() and text.isascii() and text[-1] == "s"
     if usual and len(whole) < 12 and len(decimals) < 10:
-        return {"seconds": int(whole), "nanos": int(decimals) * _POWERS[len(decimals)]}
+        return int(whole), int(decimals) * _POWERS[len(decimals)]
     found = _DURATION(text)
     if found is None:
         raise CodecError('the text is no duration such as "1.5s" with at most 9 decimals')
@@ -163,21 +234,19 @@ def read_duration(text: str) -> dict[str, int]:
     nanos = int(decimals) * _POWERS[len(decimals)] if decimals else 0
     if seconds > _LONGEST_DURATION:
         raise CodecError("the duration is beyond 10000 years")
-    if sign:
-        return {"seconds": -seconds, "nanos": -nanos}
-    return {"seconds": seconds, "nanos": nanos}
+    return (-seconds, -nanos) if sign else (seconds, nanos)
 
 
 def print_duration(message: duration_pb2.Duration) -> str:
     """Writes seconds with 0, 3, 6 or 9 decimals and the letter s."""
     seconds, nanos = message.seconds, message.nanos
     if 0 <= seconds <= _LONGEST_DURATION and 0 <= nanos < _NANOS:
-        return f"{seconds}{print_fraction(nanos)}s"
+        return f"{seconds}{print_fraction(nanos)[:-1]}s"
     if not (-_LONGEST_DURATION <= seconds <= _LONGEST_DURATION and -_NANOS < nanos < _NANOS):
         raise CodecError("a Duration is beyond 10000 years, or its nanos are no fraction")
     if seconds > 0 or nanos > 0:
         raise CodecError("a Duration has seconds and nanos of different signs")
-    return f"-{-seconds}{print_fraction(-nanos)}s"
+    return f"-{-seconds}{print_fraction(-nanos)[:-1]}s"
 
 
 def read_field_mask(text: str) -> dict[str, list[str]]:

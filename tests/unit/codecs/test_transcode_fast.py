@@ -80,11 +80,7 @@ def test_plain_data_is_read_and_stays_as_it_is() -> None:
 
 def test_a_plain_type_has_nothing_to_do_in_python() -> None:
     reader = FastReader(Leaf, Plans(), original_names=False)
-    assert reader.source.splitlines()[:3] == [
-        "def read0(d, left, later):",
-        "    n = len(d)",
-        "    return n",
-    ]
+    assert "def read0(d, left):\n    n = len(d)\n    return n" in reader.source
 
 
 @pytest.mark.parametrize(
