@@ -26,7 +26,7 @@ class Lean(LeanTransport):
         super().__init__(settings, LoopClock())
 
     def _new_wire(self) -> Wire:
-        return self.wire(asyncio.get_running_loop(), self._limit, self._lost)
+        return self.wire(asyncio.get_running_loop(), self._limit, self._lost, self._pool.put)
 
 
 class Forgives(Lean):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from flying import flying, quick
 
 from interlaced.core.model import Call, Handler, Reply
 from interlaced.core.ports import Operation, Tools
@@ -29,9 +31,17 @@ def compose_stack(
     )
 
 
-class TestPolicyStack(PolicySuite):
-    """The stack passes every clause."""
+def compose_flying(
+    operation: Operation, *, policy: Mapping[str, Any], tools: Tools, permits: int
+) -> Handler[Call, Reply]:
+    quickly = replace(operation, quick=quick(operation.attempt))
+    return flying(compose_stack(quickly, policy=policy, tools=tools, permits=permits), tools.clock)
 
-    @pytest.fixture
-    def stack(self) -> ComposeStack:
-        return compose_stack
+
+class TestPolicyStack(PolicySuite):
+    """The stack passes every clause, on both ways of a call."""
+
+    @pytest.fixture(params=[compose_stack, compose_flying], ids=["task", "flight"])
+    def stack(self, request: pytest.FixtureRequest) -> ComposeStack:
+        composed: ComposeStack = request.param
+        return composed

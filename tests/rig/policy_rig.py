@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from random import Random
 from typing import Any
+
+from flying import flying, quick
 
 from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.model import Call, Effect, Effort, Handler, Payload, Reply, Step
@@ -27,6 +30,9 @@ OFF: dict[str, Any] = {
     "bulkhead": None,
 }
 """Every policy off but the deadline."""
+
+IN_FLIGHT: ContextVar[bool] = ContextVar("IN_FLIGHT", default=False)
+"""Whether stacks make their calls on the short way; see tests/unit/resilience/conftest.py."""
 
 Answering = Callable[[Call, VirtualClock], Awaitable[Reply]]
 
@@ -84,15 +90,22 @@ class Stack:
         self.guard = ConnectorGuard("shop", self.policy, self.tools)
         self.admission = admission or Admission(1_000_000)
         self.operation = Operation(
-            name="Get", effect=effect, takes_key=takes_key, attempt=self.upstream
+            name="Get",
+            effect=effect,
+            takes_key=takes_key,
+            attempt=self.upstream,
+            quick=quick(self.upstream) if IN_FLIGHT.get() else None,
         )
-        self.handler: Handler[Call, Reply] = compose(
+        self.route = compose(
             self.operation,
             policy=self.policy,
             guard=self.guard,
             admission=self.admission,
             tools=self.tools,
             connector="shop",
+        )
+        self.handler: Handler[Call, Reply] = (
+            flying(self.route, self.clock) if IN_FLIGHT.get() else self.route
         )
 
     def call(self, *, deadline: float = float("inf"), key: str = "", ledger: bool = False) -> Call:

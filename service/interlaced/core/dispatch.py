@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, TypeAlias
 
 from interlaced.core.failure import Failure, Reason
+from interlaced.core.flights import Begin, Flight, Land
 from interlaced.core.model import Call, Confirmation, Handler, Publication, Reply, RequestT, ResultT
 
-__all__ = ["Counted", "Dispatch", "Tally"]
+__all__ = ["Counted", "Dispatch", "Route", "Tally"]
+
+_Parts: TypeAlias = "tuple[Handler[Call, Reply], Begin | None, Tally]"
 
 
 class Tally:
@@ -33,6 +36,18 @@ class Tally:
         while self.count:
             self._idle = asyncio.Event()
             await self._idle.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A handler of calls, and the short way to its answer where there is one."""
+
+    handler: Handler[Call, Reply]
+    begin: Begin | None = None
+
+    def __call__(self, call: Call) -> Awaitable[Reply]:
+        """Hands the call on."""
+        return self.handler(call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +77,7 @@ class Dispatch:
     __slots__ = ("_connectors", "_routes", "_sinks")
 
     def __init__(self) -> None:
-        self._routes: Mapping[tuple[str, str], tuple[Handler[Call, Reply], Tally]] = {}
+        self._routes: Mapping[tuple[str, str], _Parts] = {}
         self._sinks: Mapping[str, Handler[Publication, Sequence[Confirmation]]] = {}
         self._connectors: frozenset[str] = frozenset()
 
@@ -87,7 +102,7 @@ class Dispatch:
         if route is None:
             name = f"{call.connector}.{call.operation}"
             raise self._unknown_route(call).but(operation=name, attempts="0")
-        handler, tally = route
+        handler, _, tally = route
         tally.count += 1
         try:
             return await handler(call)
@@ -99,6 +114,19 @@ class Dispatch:
             ) from failure.__cause__
         finally:
             tally.end()
+
+    def begin(self, call: Call, land: Land) -> Flight | None:
+        """Begins the call if nothing on its way waits (see `Begin`). One whose attempt failed goes
+        on with `call`, and where a reload came between, on the new handler."""
+        route = self._routes.get((call.connector, call.operation))
+        if route is None:
+            return None
+        _, begin, tally = route
+        flight = None if begin is None else begin(call, land)
+        if flight is not None:
+            tally.count += 1
+            flight.tally = tally
+        return flight
 
     async def publish(self, publication: Publication) -> Sequence[Confirmation]:
         """Publishes; raises Failure only when none of the events can have been stored."""
@@ -120,8 +148,11 @@ class Dispatch:
         return Failure(Reason.UNKNOWN_CONNECTOR, "there is no connector of this name")
 
 
-def _parted(handler: Handler[Call, Reply]) -> tuple[Handler[Call, Reply], Tally]:
-    """Takes a counted handler apart; any other is counted for nobody."""
+def _parted(handler: Handler[Call, Reply]) -> _Parts:
+    """Takes a counted handler and a route apart; what is not counted is counted for nobody."""
     if isinstance(handler, Counted):
-        return handler.handler, handler.tally
-    return handler, Tally()
+        inner, begin, _ = _parted(handler.handler)
+        return inner, begin, handler.tally
+    if isinstance(handler, Route):
+        return handler.handler, handler.begin, Tally()
+    return handler, None, Tally()

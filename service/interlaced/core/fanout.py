@@ -7,11 +7,13 @@ import enum
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from interlaced.core.branches import Plan, Rule
 from interlaced.core.failure import Failure, Reached, Reason
+from interlaced.core.flights import Begin, Flights
 from interlaced.core.model import Argument, Call, Effort, Payload, Reply
 from interlaced.core.path import Path
 from interlaced.core.ports import Clock
@@ -52,8 +54,8 @@ class Decision(enum.StrEnum):
 
 
 class FanOut:
-    """Runs a plan, whose calls it takes over: a task per branch, inside `async with`; after it no
-    task of it is alive.
+    """Runs a plan, whose calls it takes over: a flight per branch, or a task where something holds
+    it up, inside `async with`; after it nothing of it is alive.
 
     `next` yields every outcome as it lands. Once the policy is decided, what still runs is
     cancelled, and its outcome says so. `deadline` is a time of the Clock; branches end a moment
@@ -68,16 +70,20 @@ class FanOut:
         call: Callable[[Call], Coroutine[Any, Any, Reply]],
         extract: Extract,
         deadline: float,
+        begin: Begin | None = None,
     ) -> None:
+        """`call` performs a call in a task, `begin` in flight where it can."""
         self._plan = plan
         self._clock = clock
         self._call = call
+        self._begin = begin
         self._extract = extract
         self._deadline = deadline
         self._branch_deadline = deadline - min(_MARGIN, max(0.0, (deadline - clock.now()) / 20))
         self._outcomes: list[Outcome | None] = [None] * len(plan.branches)
         self._landed: deque[Outcome] = deque()
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._flights = Flights(clock)
         self._begun: set[int] = set()
         self._efforts: dict[int, Effort] = {}
         self._missing = len(plan.branches)
@@ -142,7 +148,22 @@ class FanOut:
             call = replace(call, parameters={**call.parameters, **arguments})
         call.begin(now, min(now + branch.timeout, self._branch_deadline))
         self._efforts[place] = call.effort
-        self._tasks[place] = self._loop.create_task(self._run(place, call))
+        begin = self._begin
+        flight = None if begin is None else begin(call, partial(self._came, place, call))
+        if flight is None:
+            self._tasks[place] = self._loop.create_task(self._run(place, call))
+        else:
+            self._begun.add(place)
+            self._flights.add(place, flight)
+
+    def _came(self, place: int, call: Call, result: Reply | Failure | None) -> None:
+        """Settles a branch that was in flight, or lets a task go on with it."""
+        self._flights.remove(place)
+        if result is None:
+            self._begun.discard(place)  # its task may be cancelled before it begins
+            self._tasks[place] = self._loop.create_task(self._run(place, call))
+        else:
+            self._land(place, result)
 
     async def _run(self, place: int, call: Call) -> None:
         """Performs a branch and settles it. One that is cancelled before it began never comes here:
@@ -159,6 +180,11 @@ class FanOut:
             self._settle(place, _bug(error))
         else:
             self._settle(place, reply)
+
+    def _cut(self, place: int) -> None:
+        """Records a branch that has no task, and gets no further."""
+        effort = self._efforts.get(place) or Effort(self._clock.now())
+        self._record(place, self._cut_off(effort))
 
     def _settle(self, place: int, result: Reply | Failure) -> None:
         self._tasks.pop(place, None)
@@ -292,7 +318,9 @@ class FanOut:
         self._timer.cancel()
         for place in range(len(self._outcomes)):
             if self._outcomes[place] is None and place not in self._begun:
-                self._record(place, self._cut_off(Effort(self._clock.now())))
+                self._cut(place)
+        for place in self._flights.cancel():
+            self._cut(place)
         for task in self._tasks.values():
             task.cancel()
         if self._missing <= self._wakes_at:

@@ -109,6 +109,8 @@ class Request:
     idempotency_key: str = ""
     alarm: Alarm | None = field(default=None, repr=False, compare=False)
     """What ends the work on it in time, while there is some."""
+    tried: Exception | None = field(default=None, repr=False, compare=False)
+    """What its first attempt came to, where that was made in flight and went wrong."""
 
 
 @dataclass(slots=True, kw_only=True)

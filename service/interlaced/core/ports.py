@@ -6,7 +6,7 @@ import enum
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from interlaced.core.backoff import Backoff
 from interlaced.core.failure import Failure
@@ -28,6 +28,7 @@ __all__ = [
     "Connector",
     "ConnectorObserver",
     "Durability",
+    "Exchange",
     "Feed",
     "FeedBinding",
     "FeedObserver",
@@ -37,6 +38,7 @@ __all__ = [
     "Order",
     "Parameter",
     "ParameterType",
+    "QuickAttempt",
     "Reader",
     "Resolve",
     "RpcObserver",
@@ -126,11 +128,34 @@ class Parameter:
     description: str = ""
 
 
+class Exchange(Protocol):
+    """A request that is under way."""
+
+    def drop(self) -> None:
+        """Ends it at once, whatever that does to its connection; doing it twice does nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class QuickAttempt:
+    """An attempt in two halves without a task between them.
+
+    `ask(call, receive)` sends, and returns what is under way, or None where it would have to wait
+    or finds anything unusual: then nothing has happened, and an ordinary attempt finds out what it
+    is. `receive` is called with what came, once, never before `ask` returns; after a `drop` it may
+    still be. `read(answer, call)` makes the reply of it, or raises the Failure that it is.
+    """
+
+    ask: Callable[[Call, Callable[[Any], None]], Exchange | None]
+    read: Callable[[Any, Call], Reply]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """A request/response action of a connector, compiled at load.
 
-    `attempt` makes exactly one attempt and never retries. `takes_key` says that it forwards the
+    `attempt` makes exactly one attempt and never retries; `quick` makes the same one where nothing
+    holds it up. `takes_key` says that it forwards the
     idempotency key upstream, which makes an unsafe operation repeatable. `creates` turns an
     upstream conflict into ALREADY_EXISTS.
     """
@@ -138,6 +163,7 @@ class Operation:
     name: str
     effect: Effect
     attempt: Handler[Call, Reply]
+    quick: QuickAttempt | None = None
     description: str = ""
     parameters: tuple[Parameter, ...] = ()
     takes_key: bool = False

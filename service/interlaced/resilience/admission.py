@@ -44,12 +44,12 @@ class Admission:
 class AdmissionGate:
     """Lets a call in if the process has room, else raises OVERLOADED with `retry_after`."""
 
-    __slots__ = ("_admission", "_wiring", "leave")
+    __slots__ = ("_admission", "_wiring", "leave", "revoke")
 
     def __init__(self, admission: Admission, wiring: Wiring) -> None:
         self._admission = admission
         self._wiring = wiring
-        self.leave = admission.permits.give_back
+        self.leave = self.revoke = admission.permits.give_back
 
     def try_enter(self, request: Request) -> bool:
         """Takes a permit if one is free."""

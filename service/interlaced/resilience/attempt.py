@@ -7,10 +7,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from interlaced.core.failure import Failure, Kind, Reached, Reason
+from interlaced.core.failure import Failure, Reached
 from interlaced.core.model import Handler, Request, RequestT, ResultT, Step
+from interlaced.resilience.account import (
+    cancelled,
+    settle_failed,
+    tell_failed,
+    too_slow,
+)
 from interlaced.resilience.breaker import Breaker, Verdict, judge, judge_cancel
-from interlaced.resilience.deadline import deadline_failure
 from interlaced.resilience.gates import Gate
 from interlaced.resilience.wiring import Wiring
 
@@ -145,51 +150,13 @@ def _ended(
         alarm = request.alarm
         if alarm is None or alarm.when >= request.deadline or not alarm.claim():
             # It stays `is_attempting`: the deadline and the breaker want to know.
-            _tell_failed(request, wiring, began, _cancelled(request, wiring.clock.now()))
+            tell_failed(request, wiring, began, cancelled(request, wiring.clock.now()))
             return error
-        failure = _too_slow(request)
+        failure = too_slow(request)
         failure.__cause__ = error
-    _settle_failed(request, wiring, began, failure)
+    settle_failed(request, wiring, began, failure)
     learn(failure)
     return failure
-
-
-def _settle_failed(request: Request, wiring: Wiring, since: float, failure: Failure) -> None:
-    effort = request.effort
-    effort.is_attempting = False
-    if _was_made(failure):
-        _tell_failed(request, wiring, since, failure)
-    else:
-        effort.attempts -= 1
-
-
-def _too_slow(request: Request) -> Failure:
-    return Failure(
-        Reason.UPSTREAM_TIMEOUT,
-        "the upstream did not answer within the attempt's time",
-        reached=request.effort.reached,
-    )
-
-
-def _was_made(failure: Failure) -> bool:
-    """Whether there was an attempt: a request that does not fit its operation never became one."""
-    return failure.reached is not Reached.NOT_SENT or failure.kind is not Kind.INVALID
-
-
-def _cancelled(request: Request, now: float) -> Failure:
-    if now >= request.deadline:
-        return deadline_failure(request)
-    return Failure(Reason.CALLER_CANCELLED, "the caller gave up", reached=request.effort.reached)
-
-
-def _tell_failed(request: Request, wiring: Wiring, since: float, failure: Failure) -> None:
-    seconds = wiring.clock.now() - since
-    wiring.observer.attempted(seconds, failure)
-    effort = request.effort
-    if effort.ledger is not None:
-        status = failure.context.get("upstream_status", "")
-        start = since - effort.started
-        effort.note(Step("attempt", start, seconds, failure.reason, status, effort.breaker))
 
 
 def _tell_answered(

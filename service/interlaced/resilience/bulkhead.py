@@ -35,12 +35,12 @@ class Bulkhead:
 class BulkheadGate:
     """Holds a place of the bulkhead for each attempt; raises BULKHEAD_FULL if none is left."""
 
-    __slots__ = ("_bulkhead", "_wiring", "leave")
+    __slots__ = ("_bulkhead", "_wiring", "leave", "revoke")
 
     def __init__(self, bulkhead: Bulkhead, wiring: Wiring) -> None:
         self._bulkhead = bulkhead
         self._wiring = wiring
-        self.leave = bulkhead.permits.give_back
+        self.leave = self.revoke = bulkhead.permits.give_back
 
     def try_enter(self, request: Request) -> bool:
         """Takes a place if one is free."""

@@ -28,3 +28,8 @@ class Gate(Protocol):
     def leave(self) -> None:
         """One that it let through is done."""
         ...
+
+    def revoke(self) -> None:
+        """One that it let through at once never went: it costs nothing. Called instead of `leave`,
+        in the same step of the loop."""
+        ...

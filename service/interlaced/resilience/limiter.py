@@ -48,6 +48,11 @@ class Bucket:
         self._tokens -= 1.0
         return True
 
+    def put_back(self) -> None:
+        """Puts a token back that was taken and not used."""
+        self._tokens = min(self._tokens + 1.0, self._burst)
+        self._serve()
+
     def wait(self) -> float:
         """Returns how long one who joins the queue now waits at most, in seconds."""
         self._refill()
@@ -62,8 +67,7 @@ class Bucket:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._tokens = min(self._tokens + 1.0, self._burst)  # it was granted, not used
-                self._serve()
+                self.put_back()  # it was granted, not used
             self._waiters.pop(turn, None)
             raise
 
@@ -122,6 +126,10 @@ class RateGate:
 
     def leave(self) -> None:
         """Keeps the token: it was used."""
+
+    def revoke(self) -> None:
+        """Puts the token back."""
+        self._bucket.put_back()
 
 
 def _failure(wait: float) -> Failure:

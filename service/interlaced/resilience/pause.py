@@ -108,3 +108,6 @@ class PauseGate:
 
     def leave(self) -> None:
         """Has nothing to give back."""
+
+    def revoke(self) -> None:
+        """Has nothing to take back."""

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from interlaced.core.dispatch import Route
 from interlaced.core.failure import Reached
-from interlaced.core.model import (
-    Call,
-    Confirmation,
-    Effect,
-    Handler,
-    Publication,
-    Reply,
-    RequestT,
-    ResultT,
-)
+from interlaced.core.model import Confirmation, Effect, Handler, Publication, Reply
 from interlaced.core.ports import Operation, Sink, Tools
 from interlaced.resilience.admission import Admission, AdmissionGate
 from interlaced.resilience.attempt import Before, Reading, Timing, attempt
@@ -28,6 +20,7 @@ from interlaced.resilience.breaker import (
 from interlaced.resilience.budget import RetryBudget
 from interlaced.resilience.bulkhead import Bulkhead, BulkheadGate, Sleepers
 from interlaced.resilience.config import BreakerConfig, PolicyConfig, RetryConfig
+from interlaced.resilience.flight import beginning
 from interlaced.resilience.gates import Gate
 from interlaced.resilience.limiter import Bucket, RateGate
 from interlaced.resilience.pause import Pause, PauseGate
@@ -89,8 +82,8 @@ def compose(
     admission: Admission,
     tools: Tools,
     connector: str,
-) -> Handler[Call, Reply]:
-    """Returns the operation with every policy around it.
+) -> Route:
+    """Returns the operation with every policy around it, on the long way and on the short one.
 
     Of `policy` only `deadline`, `attempt_timeout` and `retry` are the operation's own; the rest is
     the guard's. Outermost first: deadline, admission, retry, breaker, pause, bulkhead, rate limit,
@@ -106,10 +99,15 @@ def compose(
     )
     observer = tools.observer.operation(connector, operation.name)
     wiring = Wiring(tools.clock, tools.random, observer, repeat)
-    handler = _attempts(operation.attempt, wiring, policy, guard, _REPLY)
+    timing = Timing(policy.attempt_timeout, guard.pause.learn)
+    before = Before(guard.breaker, _gates(wiring, policy, guard))
+    handler = attempt(operation.attempt, wiring, before=before, timing=timing, reading=_REPLY)
     gate = AdmissionGate(admission, wiring)
     terms = Terms(policy.deadline, gate, _plan(policy.retry, guard, tools))
-    return whole_call(handler, wiring, terms)
+    begin = None
+    if operation.quick is not None:
+        begin = beginning(operation.quick, wiring, terms=terms, before=before, timing=timing)
+    return Route(whole_call(handler, wiring, terms), begin)
 
 
 def compose_sink(
@@ -130,22 +128,11 @@ def compose_sink(
     observer = tools.observer.operation(connector, sink.name)
     repeat = Repeat(Effect.UNSAFE, takes_key=False)
     wiring = Wiring(tools.clock, tools.random, observer, repeat)
-    handler = _attempts(sink.publish, wiring, policy, guard, _CONFIRMATIONS)
-    gate = AdmissionGate(admission, wiring)
-    return whole_call(handler, wiring, Terms(policy.deadline, gate, None))
-
-
-def _attempts(
-    follow: Handler[RequestT, ResultT],
-    wiring: Wiring,
-    policy: PolicyConfig,
-    guard: ConnectorGuard,
-    reading: Reading[ResultT],
-) -> Handler[RequestT, ResultT]:
-    """Wraps what happens anew for every attempt, innermost first."""
     timing = Timing(policy.attempt_timeout, guard.pause.learn)
     before = Before(guard.breaker, _gates(wiring, policy, guard))
-    return attempt(follow, wiring, before=before, timing=timing, reading=reading)
+    handler = attempt(sink.publish, wiring, before=before, timing=timing, reading=_CONFIRMATIONS)
+    gate = AdmissionGate(admission, wiring)
+    return whole_call(handler, wiring, Terms(policy.deadline, gate, None))
 
 
 def _gates(wiring: Wiring, policy: PolicyConfig, guard: ConnectorGuard) -> list[Gate]:

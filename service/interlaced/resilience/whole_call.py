@@ -34,7 +34,8 @@ def whole_call(
 
     Raises DEADLINE_SPENT without touching anything if the time is over already, OVERLOADED if the
     process has no room, and at the end of the time UPSTREAM_TIMEOUT (or OUTCOME_UNKNOWN) if an
-    attempt was under way, else DEADLINE_SPENT. Retries hold the one permit of their call.
+    attempt was under way, else DEADLINE_SPENT. Retries hold the one permit of their call. A call
+    that was `tried` in flight begins behind its first attempt.
     """
     clock, seconds, gate = wiring.clock, terms.seconds, terms.admission
     try_enter, leave, current_task = gate.try_enter, gate.leave, CurrentTask()
@@ -42,13 +43,16 @@ def whole_call(
     add_call = None if plan is None else plan.budget.add_call
 
     async def run(request: RequestT) -> ResultT:
-        now = clock.now()
+        now, tried = clock.now(), request.tried
         deadline = request.deadline = min(request.deadline, now + seconds)
-        if deadline <= now:
+        if deadline <= now and tried is None:
             raise wiring.refused(request, "deadline", deadline_failure(request))
         alarm = request.alarm = Alarm(clock, current_task())
         is_in = False
         try:
+            if tried is not None:
+                is_in = try_enter(request)
+                return await _after_flight(follow, request, tried, wiring, plan if is_in else None)
             if not try_enter(request):
                 alarm.set(deadline)
                 await gate.enter(request)
@@ -70,6 +74,25 @@ def whole_call(
                 leave()
 
     return run
+
+
+async def _after_flight(
+    follow: Handler[RequestT, ResultT],
+    request: RequestT,
+    tried: Exception,
+    wiring: Wiring,
+    plan: RetryPlan | None,
+) -> ResultT:
+    """Goes on after a first attempt that was made in flight. Its permit was given back there.
+    It ends here without a plan, which is where the process has no room for it any more, and where
+    its time is over."""
+    request.tried = None
+    if not isinstance(tried, Failure):
+        raise tried
+    if plan is None or request.deadline <= wiring.clock.now():
+        final = wiring.repeat.as_final(request, tried)
+        raise final from final.__cause__
+    return await _again(follow, request, tried, wiring, plan)
 
 
 async def _again(

@@ -26,7 +26,7 @@ from interlaced.rpc.mapping import (
     read_policy,
     read_seconds,
 )
-from interlaced.rpc.perform import performing_within
+from interlaced.rpc.perform import Performer
 from interlaced.rpc.session import Sessions
 from interlaced.rpc.trace import trace
 from interlaced.rpc.wire import call_response, fan_out_outcome, fan_out_response
@@ -49,7 +49,7 @@ class Gateway:
         self._extract = extract
         self._limit = guard.settings.max_message
         self._perform = dispatch.call
-        self._perform_branch = performing_within(dispatch.call, limit=self._limit)
+        self._perform_branch = Performer(dispatch.call, dispatch.begin, self._limit)
         self.sessions = Sessions(guard, dispatch, clock)
 
     def service(self) -> grpc.GenericRpcHandler:
@@ -124,6 +124,7 @@ class Gateway:
             Plan(branches, read_policy(request.policy)),
             clock=self._clock,
             call=self._perform_branch,
+            begin=self._perform_branch.begin,
             extract=self._extract,
             deadline=min(scope.deadline, scope.started + timeout),
         )

@@ -99,7 +99,7 @@ def _call(message: call_pb2.Call, field: str, fields: Fields, effort: Effort) ->
     call = Call.__new__(Call)
     call.deadline = math.inf
     call.effort = effort
-    call.alarm = None
+    call.alarm = call.tried = None
     call.connector = message.connector
     call.operation = message.operation
     call.idempotency_key = key = message.idempotency_key

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias
+from dataclasses import dataclass
 
 from interlaced.core.failure import Failure
+from interlaced.core.flights import Begin, Flight, Land
 from interlaced.core.model import Call, Handler, Reply
 from interlaced.rpc.failure_log import bug, log_failure
 from interlaced.rpc.fitting import check_fit
 from interlaced.rpc.trace import trace
 
-__all__ = ["Perform", "performing_within"]
-
-Perform: TypeAlias = Callable[[Call], Coroutine[Any, Any, Reply]]
-"""Performs one call; raises Failure."""
+__all__ = ["Performer"]
 
 
-def performing_within(follow: Handler[Call, Reply], *, limit: float = math.inf) -> Perform:
-    """Returns what performs a branch or a call of a session, and logs why one failed: the RPC
-    around it may well succeed. Replies that no message of `limit` bytes could carry are TOO_LARGE.
-    Whatever is no Failure is a bug and becomes INTERNAL_ERROR."""
+@dataclass(frozen=True, slots=True)
+class Performer:
+    """Performs a branch or a call of a session, and logs why one failed: the RPC around it may well
+    succeed. Replies that no message of `limit` bytes could carry are TOO_LARGE. Whatever is no
+    Failure is a bug and becomes INTERNAL_ERROR."""
 
-    async def run(call: Call) -> Reply:
+    follow: Handler[Call, Reply]
+    follow_at_once: Begin
+    limit: float = math.inf
+
+    async def __call__(self, call: Call) -> Reply:
+        """Performs one call; raises Failure."""
         if call.metadata:
             trace(call)
         try:
-            reply = await follow(call)
-            check_fit(reply, limit, call)
+            reply = await self.follow(call)
+            check_fit(reply, self.limit, call)
         except Failure as failure:
             log_failure("call.failed", failure)
             raise
@@ -38,4 +41,19 @@ def performing_within(follow: Handler[Call, Reply], *, limit: float = math.inf) 
             raise told from error
         return reply
 
-    return run
+    def begin(self, call: Call, land: Land) -> Flight | None:
+        """Begins one call if nothing holds it up; see `Begin`. One with a trace of its own needs a
+        task, whose context it is told in."""
+        if call.metadata:
+            return None
+
+        def landed(result: Reply | Failure | None) -> None:
+            if isinstance(result, Reply):
+                try:
+                    check_fit(result, self.limit, call)
+                except Failure as failure:
+                    log_failure("call.failed", failure)
+                    result = failure
+            land(result)
+
+        return self.follow_at_once(call, landed)

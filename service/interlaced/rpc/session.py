@@ -17,7 +17,7 @@ from interlaced.rpc.failure_log import bug
 from interlaced.rpc.fitting import check_reply
 from interlaced.rpc.guard import Guard, Scope
 from interlaced.rpc.mapping import read_call
-from interlaced.rpc.perform import performing_within
+from interlaced.rpc.perform import Performer
 from interlaced.rpc.wire import joined, reply
 
 __all__ = ["Session", "Sessions"]
@@ -70,7 +70,7 @@ class Session:
         self._scope = scope
         self._settings = guard.settings
         self._is_refusing: Callable[[], bool] = lambda: guard.is_draining
-        self._perform = performing_within(dispatch.call)
+        self._perform = Performer(dispatch.call, dispatch.begin)
         self._clock = clock
         self._calls: dict[int, asyncio.Task[Reply]] = {}
         self._ready: deque[tuple[int | None, bytes]] = deque()

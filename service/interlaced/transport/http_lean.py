@@ -18,7 +18,7 @@ from interlaced.transport.http import HttpRequest, HttpResponse, HttpSettings, P
 from interlaced.transport.http_dial import Dialer
 from interlaced.transport.http_known import KnownHeads
 from interlaced.transport.http_pool import Pool
-from interlaced.transport.http_wire import Answered, Wire
+from interlaced.transport.http_wire import Answered, Receive, Wire
 from interlaced.transport.tls import client_context
 from interlaced.transport.wire_errors import lost_failure, unsendable
 
@@ -105,33 +105,39 @@ class LeanTransport:
         effort.reached = _NOT_SENT
         prepared = request.prepared
         assert isinstance(prepared, _Prepared)  # noqa: S101  # made by this very object
-        target = request.target
-        if is_target(target) is None:
-            raise unsendable()
-        if body is None and not request.headers:
-            head = f"{prepared.before}{target}{prepared.alone}".encode("ascii")
-        else:
-            head = self._head(prepared, request)
+        head = self._head(prepared, request)
         wire = self._pool.take()
         is_new = wire is None
         if wire is None:
             wire = await self._connect()
+        is_whole = body is None or len(body) <= _AT_ONCE
+        data = head + body if body and is_whole else head
+        waiter = wire.ask(data, effort, is_head=prepared.is_head, is_whole=is_whole)
         try:
-            if body is None or len(body) <= _AT_ONCE:
-                data = head + body if body else head
-                answer = await wire.ask(data, effort, is_head=prepared.is_head, is_whole=True)
-            else:
-                waiter = wire.ask(head, effort, is_head=prepared.is_head, is_whole=False)
-                answer = await _upload(wire, body, waiter)
+            answer = await (waiter if body is None or is_whole else _upload(wire, body, waiter))
         except BaseException:
-            wire.drop()  # nobody knows where in the answer it stands
+            if not waiter.done() or waiter.cancelled():
+                wire.drop()  # nobody knows where in the answer it stands
             raise
         if is_new:
             self._dialer.learn(wire)
         if isinstance(answer, Failure):
             raise answer
-        self._pool.put(wire)
         return answer
+
+    def begin(self, request: HttpRequest, receive: Receive) -> Wire | None:
+        """Sends a request at once and calls `receive` with its answer; returns the connection that
+        it is on. It does nothing and returns None where no connection is idle, for a body that
+        takes more than one piece, and for HEAD. Raises INVALID_REQUEST as `send` does."""
+        prepared, body = request.prepared, request.body
+        assert isinstance(prepared, _Prepared)  # noqa: S101  # made by this very object
+        if prepared.is_head or (body is not None and len(body) > _AT_ONCE):
+            return None
+        head = self._head(prepared, request)
+        wire = self._pool.take()
+        if wire is not None:
+            wire.begin(head + body if body else head, request.effort, receive)
+        return wire
 
     async def close(self) -> None:
         self._is_closed = True
@@ -143,8 +149,12 @@ class LeanTransport:
             await asyncio.shield(self._emptied)
 
     def _head(self, prepared: _Prepared, request: HttpRequest) -> bytes:
-        """Writes a head with headers of its own, and lets none through that would make it two."""
+        """Writes a head, and lets nothing through that would make it two."""
         target, body = request.target, request.body
+        if is_target(target) is None:
+            raise unsendable()
+        if body is None and not request.headers:
+            return f"{prepared.before}{target}{prepared.alone}".encode("ascii")
         lines = ""
         try:
             for name, value in request.headers:
@@ -174,7 +184,8 @@ class LeanTransport:
         return wire
 
     def _new_wire(self) -> Wire:
-        return Wire(asyncio.get_running_loop(), self._limit, self._lost, self._known)
+        loop = asyncio.get_running_loop()
+        return Wire(loop, self._limit, self._lost, self._pool.put, self._known)
 
     def _lost(self, wire: Wire) -> None:
         self._wires.discard(wire)

@@ -18,10 +18,12 @@ from interlaced.transport.http_head import CHUNKED, UNTIL_CLOSE, Head, check_beg
 from interlaced.transport.http_known import KnownHeads
 from interlaced.transport.wire_errors import is_settled, lost_failure, malformed, truncated
 
-__all__ = ["Answered", "Wire"]
+__all__ = ["Answered", "Receive", "Wire"]
 
 Answered = HttpResponse | Failure
 """What becomes of a request: a result, and no exception that nobody might collect."""
+Receive = Callable[[Answered], None]
+"""Is called with what became of a request."""
 
 _MOST_INTERIM: Final = 64
 _MAYBE: Final = Reached.MAYBE
@@ -70,11 +72,12 @@ class Wire(asyncio.Protocol):
         "_left",
         "_limit",
         "_loop",
+        "_on_free",
         "_on_lost",
         "_parser",
         "_pieces",
+        "_receive",
         "_transport",
-        "_waiter",
         "error",
         "idle_since",
         "is_open",
@@ -86,18 +89,21 @@ class Wire(asyncio.Protocol):
         loop: asyncio.AbstractEventLoop,
         limit: int,
         on_lost: Callable[[Wire], None],
+        on_free: Callable[[Wire], None],
         known: KnownHeads | None = None,
     ) -> None:
-        """`limit` bounds a decoded body, in bytes; `on_lost` is called once, at the end. `known`
-        is shared by the wires of one origin and one limit."""
+        """`limit` bounds a decoded body, in bytes; `on_lost` is called once, at the end, `on_free`
+        whenever an answer is there after which it may be asked again, just before the answer is
+        handed over. `known` is shared by the wires of one origin and one limit."""
         self._loop = loop
         self._limit = limit
         self._on_lost = on_lost
+        self._on_free = on_free
         self._pieces: list[bytes] = []
         self._end_of_other = _End()
         self._parser = HttpResponseParser(self._end_of_other)
         self._transport: asyncio.Transport | None = None
-        self._waiter: asyncio.Future[Answered] | None = None
+        self._receive: Receive | None = None
         self._blocked: asyncio.Future[None] | None = None
         self._effort: Effort | None = None
         self._head: Head | None = None
@@ -124,20 +130,36 @@ class Wire(asyncio.Protocol):
 
         `is_whole` is False if `more` of it follows. The future never raises but for a cancel.
         """
-        waiter = self._waiter = self._loop.create_future()
-        self._effort = effort
+        waiter = self._loop.create_future()
+
+        def receive(answer: Answered) -> None:
+            if not waiter.done():
+                waiter.set_result(answer)
+
         self._is_bodiless = is_head
         self.is_sent = is_whole
         self._is_usual = is_whole and not is_head
+        self._write(data, effort, receive)
+        return waiter
+
+    def begin(self, data: bytes, effort: Effort, receive: Receive) -> None:
+        """Writes a whole request that is none for a head alone; `receive` is called with its
+        answer, once and later."""
+        self._is_bodiless = False
+        self.is_sent = self._is_usual = True
+        self._write(data, effort, receive)
+
+    def _write(self, data: bytes, effort: Effort, receive: Receive) -> None:
+        self._receive = receive
+        self._effort = effort
         effort.reached = _MAYBE
         assert self._transport is not None  # noqa: S101  # it is open
         self._transport.write(data)
-        return waiter
 
     def more(self, piece: memoryview) -> asyncio.Future[None] | None:
         """Writes the next piece of a request. Returns what to wait for before the next one, or
         None. Does nothing once the answer is there."""
-        if self._waiter is not None and self._transport is not None:
+        if self._receive is not None and self._transport is not None:
             self._transport.write(piece)
             if self._is_full:
                 self._blocked = self._loop.create_future()
@@ -194,8 +216,8 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Is given what came."""
-        waiter, effort = self._waiter, self._effort
-        if waiter is None or effort is None:
+        receive, effort = self._receive, self._effort
+        if receive is None or effort is None:
             self.drop()  # nobody asked, so it would be the next caller's answer
             return
         if self._is_usual:  # nothing of this answer has come yet
@@ -203,10 +225,10 @@ class Wire(asyncio.Protocol):
             start = data.find(b"\r\n\r\n") + 4
             known = self._known.find(data[:start])
             if known is not None and len(data) == start + known[0]:
-                self._waiter = self._effort = None
+                self._receive = self._effort = None
                 effort.reached = _REPLIED
-                if not waiter.done():
-                    waiter.set_result(HttpResponse(known[1], known[2], data[start:]))
+                self._on_free(self)
+                receive(HttpResponse(known[1], known[2], data[start:]))
                 return
         self._read(data, effort)
 
@@ -319,7 +341,7 @@ class Wire(asyncio.Protocol):
     def _end(self, error: Exception | None) -> None:
         """Settles what is under way when the connection is lost."""
         effort, head = self._effort, self._head
-        if self._waiter is None or effort is None:
+        if self._receive is None or effort is None:
             return
         failure = lost_failure(error, effort.reached) if head is None else truncated(effort.reached)
         failure.__cause__ = error
@@ -331,13 +353,15 @@ class Wire(asyncio.Protocol):
 
     def _settle(self, answer: Answered) -> None:
         """Hands the answer over and makes ready for the next request."""
-        waiter, self._waiter = self._waiter, None
+        receive, self._receive = self._receive, None
         self._effort = self._head = self._body = self._guard = None
         self._interim = 0
         self._end_of_other.is_there = False
         self._release()
-        if waiter is not None and not waiter.done():
-            waiter.set_result(answer)
+        if receive is not None:
+            if self.is_open and isinstance(answer, HttpResponse):
+                self._on_free(self)
+            receive(answer)
 
     def _release(self) -> None:
         """Lets the writer of a long body go on, or see that it has been for nothing."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
+from flying import Perform, in_flight
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,8 +52,18 @@ def extract(payload: Payload, paths: Sequence[Path]) -> list[Argument | None]:
     return ["7" if path.text == "/id" else None for path in paths]
 
 
+@pytest.fixture(params=[False, True], ids=["task", "flight"], autouse=True, scope="module")
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Runs each test with branches that are tasks, and with branches that are in flight."""
+    Bench.in_flight = request.param
+    yield
+    Bench.in_flight = False
+
+
 class Bench:
     """Runs one fan-out in virtual time and counts what is open."""
+
+    in_flight = False
 
     def __init__(self, branches: Sequence[Branch], policy: CompletionPolicy, limit: float = 10.0):
         self.clock = VirtualClock()
@@ -81,17 +92,13 @@ class Bench:
 
     async def run(self, plan: Plan, limit: float) -> None:
         started = self.clock.now()
-        fan_out = FanOut(
-            plan,
-            clock=self.clock,
-            call=self.perform,
-            extract=extract,
-            deadline=started + limit,
-        )
+        fan_out = open_fan_out(plan, self.clock, self.perform, started + limit)
         async with fan_out:
             while (outcome := await fan_out.next()) is not None:
                 self.landed.append(outcome.branch)
         self.took = self.clock.now() - started
+        if self.in_flight:
+            await asyncio.sleep(0)  # the tasks are the scripted upstream's own
         self.left = len(asyncio.all_tasks()) - 1
         self.decision = fan_out.decision
         self.outcomes: Sequence[Outcome] = fan_out.outcomes
@@ -101,6 +108,11 @@ class Bench:
             outcome.result.reason.value if isinstance(outcome.result, Failure) else "OK"
             for outcome in self.outcomes
         ]
+
+
+def open_fan_out(plan: Plan, clock: VirtualClock, perform: Perform, deadline: float) -> FanOut:
+    call, begin = in_flight(perform) if Bench.in_flight else (perform, None)
+    return FanOut(plan, clock=clock, call=call, extract=extract, deadline=deadline, begin=begin)
 
 
 def test_all_ends_at_the_first_failure() -> None:
@@ -217,7 +229,7 @@ def test_a_bug_in_a_branch_is_that_branchs_failure() -> None:
             raise ValueError("secret")
 
         plan = Plan([leg("bug")], BEST)
-        fan_out = FanOut(plan, clock=clock, call=broken, extract=extract, deadline=clock.now() + 1)
+        fan_out = open_fan_out(plan, clock, broken, clock.now() + 1)
         async with fan_out:
             outcomes = await fan_out.finish()
         assert isinstance(outcomes[0].result, Failure)
@@ -243,7 +255,7 @@ def test_a_caller_that_leaves_takes_everything_along() -> None:
 
     async def fan_out() -> None:
         plan = Plan([leg("a"), leg("b"), leg("c", after="a")], ALL)
-        running = FanOut(plan, clock=clock, call=perform, extract=extract, deadline=2000.0)
+        running = open_fan_out(plan, clock, perform, 2000.0)
         async with running:
             await running.finish()
 

@@ -42,16 +42,16 @@ def gates(handler):
 
 def test_the_gates_stand_in_the_documented_order():
     stack = Stack(answers, {"limit": {"rate": "1000/s"}})
-    assert gates(stack.handler) == ["PauseGate", "BulkheadGate", "RateGate", "PauseGate"]
-    breaker, plan = held_by(stack.handler, "breaker", "plan")
+    assert gates(stack.route.handler) == ["PauseGate", "BulkheadGate", "RateGate", "PauseGate"]
+    breaker, plan = held_by(stack.route.handler, "breaker", "plan")
     assert breaker is stack.guard.breaker
     assert plan.budget is stack.guard.budget
 
 
 def test_what_is_switched_off_is_not_in_the_way():
     stack = Stack(answers, {"breaker": None, "bulkhead": None})
-    assert gates(stack.handler) == ["PauseGate"]
-    assert held_by(stack.handler, "breaker") == [None]
+    assert gates(stack.route.handler) == ["PauseGate"]
+    assert held_by(stack.route.handler, "breaker") == [None]
     assert stack.guard.breaker_state == "closed"
     assert stack.guard.in_flight == 0
 

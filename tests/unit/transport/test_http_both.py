@@ -18,6 +18,7 @@ from random import Random
 import pytest
 from certificates import Authority
 from raw_http import Answer, RawServer, ok
+from short_http import ShortTransport
 
 from interlaced.core.clock import LoopClock
 from interlaced.core.failure import Disposition, Failure, Kind, Reached, Reason
@@ -33,13 +34,17 @@ from interlaced.transport.tls import TlsSettings
 
 LOOPBACK = ("127.0.0.1/32",)
 Transport = type[LeanTransport] | type[AiohttpTransport]
-KINDS: dict[str, Transport] = {"lean": LeanTransport, "aiohttp": AiohttpTransport}
+KINDS: dict[str, Transport] = {
+    "lean": LeanTransport,
+    "short": ShortTransport,
+    "aiohttp": AiohttpTransport,
+}
 chosen_kind: dict[str, Transport] = {}
 
 
 @pytest.fixture(params=KINDS, autouse=True)
 def kind(request: pytest.FixtureRequest) -> str:
-    """Runs every test on both."""
+    """Runs every test on both, and on the short way of the lean one."""
     chosen_kind["now"] = KINDS[request.param]
     return str(request.param)
 

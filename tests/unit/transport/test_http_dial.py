@@ -51,7 +51,7 @@ def dial(
         )
         for _ in range(times):
             try:
-                await dialer.dial(lambda: Wire(loop, 1, lambda _: None))
+                await dialer.dial(lambda: Wire(loop, 1, lambda _: None, lambda _: None))
             except Failure as failure:
                 assert failure.reached is Reached.NOT_SENT
                 seen.append(failure.reason)

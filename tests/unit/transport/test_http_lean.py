@@ -17,7 +17,7 @@ from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.model import Effort
 from interlaced.transport.http import HttpRequest, HttpResponse, HttpSettings
 from interlaced.transport.http_lean import LeanTransport
-from interlaced.transport.http_wire import Wire
+from interlaced.transport.http_wire import Answered, Wire
 from interlaced.transport.tls import TlsSettings
 
 
@@ -200,3 +200,71 @@ async def test_an_upload_that_nobody_reads_ends_with_its_caller() -> None:
     arrived.set()
     server.close()
     await server.wait_closed()
+
+
+async def begin(
+    transport: LeanTransport, method: str = "GET", body: bytes | None = None, target: str = "/a"
+) -> Answered | None:
+    """Sends on the short way; None if it is declined."""
+    prepared = transport.prepare(method, [])
+    waiter: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+    request = HttpRequest(prepared, target, [], body, Effort(0.0))
+    if transport.begin(request, waiter.set_result) is None:
+        assert request.effort.reached is Reached.NOT_SENT
+        return None
+    assert request.effort.reached is Reached.MAYBE
+    async with asyncio.timeout(10):
+        answer = await waiter
+    assert request.effort.reached is Reached.REPLIED
+    return answer
+
+
+async def test_on_an_idle_connection_a_request_needs_no_wait() -> None:
+    async with RawServer() as server:
+        transport = make(server.origin)
+        assert await begin(transport) is None  # there is none yet
+        await send(transport)
+        for method, body in (("GET", None), ("POST", b"hello"), ("POST", b"")):
+            answer = await begin(transport, method, body)
+            assert isinstance(answer, HttpResponse)
+            assert answer.status == 200
+        assert [seen.body for seen in server.requests] == [b"", b"", b"hello", b""]
+        assert len(server.received) == 1
+        assert await begin(transport, "HEAD") is None
+        assert await begin(transport, "POST", b"x" * 300_000) is None
+        with pytest.raises(Failure) as caught:
+            await begin(transport, target="/a b")
+        assert caught.value.reason is Reason.INVALID_REQUEST
+        await transport.close()
+
+
+async def test_what_is_dropped_on_the_short_way_is_never_used_again() -> None:
+    async with RawServer(ok(b"{}"), Answer(then="hang")) as server:
+        transport = make(server.origin)
+        await send(transport)
+        request = HttpRequest(transport.prepare("GET", []), "/a", [], None, Effort(0.0))
+        answers: list[Answered] = []
+        wire = transport.begin(request, answers.append)
+        assert wire is not None
+        wire.drop()
+        assert await begin(transport) is None
+        await transport.close()
+        assert not transport._wires
+
+
+async def test_a_caller_that_leaves_when_its_answer_is_there_takes_nobody_elses_along() -> None:
+    """The connection may carry the next request already when the cancelled one hears of it."""
+    async with RawServer() as server:
+        transport = make(server.origin)
+        await send(transport)
+        task = asyncio.create_task(send(transport))
+        (wire,) = transport._wires
+        while len(transport._pool) != 0:
+            await asyncio.sleep(0)
+        while len(transport._pool) != 1:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert wire.is_open
+        await transport.close()

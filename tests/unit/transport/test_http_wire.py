@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from random import Random
 from typing import cast
@@ -40,9 +40,13 @@ class Pipe(asyncio.Transport):
         self.is_aborted = True
 
 
+def new_wire(lost: Callable[[Wire], None], known: KnownHeads | None = None) -> Wire:
+    return Wire(asyncio.get_running_loop(), 1000, lost, lambda _: None, known)
+
+
 async def wired() -> tuple[Wire, Pipe, list[Wire]]:
     lost: list[Wire] = []
-    wire, pipe = Wire(asyncio.get_running_loop(), 1000, lost.append), Pipe()
+    wire, pipe = new_wire(lost.append), Pipe()
     wire.connection_made(pipe)
     return wire, pipe, lost
 
@@ -225,7 +229,7 @@ class Forgetful(KnownHeads):
 async def series(texts: Sequence[tuple[bytes, bool]], known: KnownHeads) -> list[object]:
     """Returns what becomes of requests on one connection that are answered with these texts, and
     whether it was kept, until it is not."""
-    wire = Wire(asyncio.get_running_loop(), 1000, lambda _: None, known)
+    wire = new_wire(lambda _: None, known)
     wire.connection_made(Pipe())
     seen: list[object] = []
     for text, is_head in texts:

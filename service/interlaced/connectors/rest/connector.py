@@ -8,11 +8,22 @@ from urllib.parse import urlsplit
 
 from interlaced.connectors.rest.config import Config, OperationConfig, Upstream
 from interlaced.connectors.rest.recipe import Recipe, compile_operation
+from interlaced.core.failure import Failure
 from interlaced.core.model import Call, Handler, Reply
-from interlaced.core.ports import Clock, Connector, Feed, Operation, Sink, Tools
+from interlaced.core.ports import (
+    Clock,
+    Connector,
+    Exchange,
+    Feed,
+    Operation,
+    QuickAttempt,
+    Sink,
+    Tools,
+)
 from interlaced.transport.http import HttpSettings, HttpTransport
 from interlaced.transport.http_aiohttp import AiohttpTransport
 from interlaced.transport.http_lean import LeanTransport
+from interlaced.transport.http_wire import Answered, Receive
 from interlaced.transport.tls import TlsSettings
 
 __all__ = ["RestConnector", "build"]
@@ -69,6 +80,7 @@ def _operation(
         name=name,
         effect=recipe.effect,
         attempt=_attempt(recipe, transport, clock),
+        quick=_quick(recipe, transport, clock) if isinstance(transport, LeanTransport) else None,
         description=config.description,
         parameters=recipe.parameters,
         takes_key=config.idempotency_header is not None,
@@ -85,3 +97,22 @@ def _attempt(recipe: Recipe, transport: HttpTransport, clock: Clock) -> Handler[
         return read(await send(make(call, prepared)), call, wall())
 
     return attempt
+
+
+def _quick(recipe: Recipe, transport: LeanTransport, clock: Clock) -> QuickAttempt:
+    """Returns the same in two halves, for a connection that is there already."""
+    prepared = transport.prepare(recipe.method, recipe.headers)
+    make, read_answer, begin, wall = recipe.build, recipe.read, transport.begin, clock.wall
+
+    def ask(call: Call, receive: Receive) -> Exchange | None:
+        try:
+            return begin(make(call, prepared), receive)
+        except Failure:
+            return None  # the attempt meets it again
+
+    def read(answer: Answered, call: Call) -> Reply:
+        if isinstance(answer, Failure):
+            raise answer
+        return read_answer(answer, call, wall())
+
+    return QuickAttempt(ask, read)

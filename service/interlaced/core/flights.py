@@ -1,0 +1,101 @@
+"""Calls that are under way without a task of their own: what nothing held up when it began."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from interlaced.core.failure import Failure
+from interlaced.core.model import Call, Reply
+from interlaced.core.ports import Clock, TimerHandle
+
+if TYPE_CHECKING:
+    from interlaced.core.dispatch import Tally
+
+__all__ = ["Begin", "Flight", "Flights", "Land"]
+
+
+class Flight(Protocol):
+    """A call whose request is sent, and which waits for nothing but the answer.
+
+    It ends once: by what it calls when the answer is there, by `expire`, or by `cancel`. After that
+    each of them does nothing.
+    """
+
+    until: float
+    """When it is over, a time of the Clock; whoever began it sees to that by `expire`."""
+    tally: Tally | None
+    """Counts it, while it is under way."""
+
+    def expire(self) -> None:
+        """Ends it since its time is over, and lands it."""
+        ...
+
+    def cancel(self) -> None:
+        """Ends it since nobody wants it any more; it does not land."""
+        ...
+
+
+Land: TypeAlias = Callable[[Reply | Failure | None], None]
+"""Is told how a flight ended. None says that its attempt failed, and that the way goes on (it may
+be tried again, or only has to be told): `call.tried` has the failure, and the call is now to be
+performed by the coroutine that performs any other, which begins behind that attempt."""
+
+Begin: TypeAlias = Callable[[Call, Land], Flight | None]
+"""Sends a call without waiting for anything, and calls `Land` once, later, never before it returns.
+It returns None where anything on the call's way would wait, refuse or do more than send: then
+nothing has happened, and the coroutine does it all."""
+
+
+class Flights:
+    """The flights of one owner, each under a place of the owner's choice, and one timer for all of
+    them: they begin together, and hardly ever is one of them late."""
+
+    __slots__ = ("_clock", "_flying", "_rings_at", "_timer")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._flying: dict[Any, Flight] = {}
+        self._rings_at = math.inf
+        self._timer: TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._flying)
+
+    def add(self, place: Any, flight: Flight) -> None:
+        """Keeps a flight until it is removed, and ends it in time."""
+        self._flying[place] = flight
+        if flight.until < self._rings_at:
+            self._set(flight.until)
+
+    def remove(self, place: Any) -> None:
+        """Forgets the flight at a place: it has landed."""
+        del self._flying[place]
+
+    def cancel(self) -> list[Any]:
+        """Ends every flight and the timer; returns the places, in the order in which they began."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer, self._rings_at = None, math.inf
+        flying, self._flying = self._flying, {}
+        for flight in flying.values():
+            flight.cancel()
+        return list(flying)
+
+    def _set(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_at = when
+        self._timer = self._clock.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        """Ends what is late, and sets the timer to what will be late next."""
+        self._timer, self._rings_at = None, math.inf
+        now = self._clock.now()
+        for flight in [each for each in self._flying.values() if each.until <= now]:
+            flight.expire()
+        if self._flying:
+            next_one = min(each.until for each in self._flying.values())
+            if next_one < self._rings_at:
+                self._set(next_one)

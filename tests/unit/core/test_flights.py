@@ -1,0 +1,99 @@
+"""Flights of one owner end in time, under one timer."""
+
+from __future__ import annotations
+
+from interlaced.core.dispatch import Tally
+from interlaced.core.flights import Flights
+from interlaced.testing.clock import VirtualClock
+
+
+class Plane:
+    """A flight that writes down how it ended."""
+
+    tally: Tally | None = None
+
+    def __init__(self, log: list[str], name: str, until: float) -> None:
+        self.until, self.name, self.log = until, name, log
+
+    def expire(self) -> None:
+        self.log.append(f"{self.name} expired")
+
+    def cancel(self) -> None:
+        self.log.append(f"{self.name} cancelled")
+
+
+class Field:
+    """Flights whose end removes them, as a landing does."""
+
+    def __init__(self) -> None:
+        self.clock, self.log = VirtualClock(), list[str]()
+        self.timers = 0
+        self.flights = Flights(self.clock)
+
+    def add(self, name: str, until: float) -> None:
+        plane = Plane(self.log, name, self.clock.now() + until)
+
+        def expire() -> None:
+            self.flights.remove(name)
+            self.log.append(f"{name} at {self.clock.now() - self.start:g}")
+
+        plane.expire = expire  # type: ignore[method-assign]  # as a landing does
+        self.flights.add(name, plane)
+
+    async def main(self) -> None:
+        self.start = self.clock.now()
+        for name, until in (("b", 2.0), ("a", 1.0), ("c", 3.0), ("also a", 1.0), ("gone", 2.5)):
+            self.add(name, until)
+        await self.clock.sleep(2.2)
+        self.flights.remove("gone")
+        await self.clock.sleep(5)
+
+
+def test_each_is_ended_at_its_own_time_and_what_has_landed_is_not() -> None:
+    field = Field()
+    field.clock.run(field.main())
+    assert field.log == ["a at 1", "also a at 1", "b at 2", "c at 3"]
+    assert len(field.flights) == 0
+
+
+def test_what_is_cancelled_neither_lands_nor_expires() -> None:
+    clock, log = VirtualClock(), list[str]()
+    flights = Flights(clock)
+
+    async def main() -> None:
+        for name in ("one", "two"):
+            flights.add(name, Plane(log, name, clock.now() + 1.0))
+        assert flights.cancel() == ["one", "two"]
+        await clock.sleep(2.0)
+        assert flights.cancel() == []
+
+    clock.run(main())
+    assert log == ["one cancelled", "two cancelled"]
+
+
+def test_a_flight_that_begins_while_another_expires_is_watched_too() -> None:
+    """A first attempt that is too late may begin a branch that waited for its outcome."""
+    clock, log = VirtualClock(), list[str]()
+    flights = Flights(clock)
+
+    async def main() -> None:
+        late = Plane(log, "late", clock.now() + 1.0)
+
+        def expire() -> None:
+            flights.remove("late")
+            flights.add("next", following)
+
+        following = Plane(log, "next", clock.now() + 2.0)
+
+        def follow() -> None:
+            flights.remove("next")
+            log.append("next")
+
+        following.expire = follow  # type: ignore[method-assign]  # as a landing does
+        late.expire = expire  # type: ignore[method-assign]  # as a landing does
+        flights.add("late", late)
+        flights.add("far", Plane(log, "far", clock.now() + 9.0))
+        await clock.sleep(2.5)
+
+    clock.run(main())
+    assert log == ["next"]
