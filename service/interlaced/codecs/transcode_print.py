@@ -98,6 +98,12 @@ class Printer:
         element = Element.of_message(message)
         reached = plans.reach(message) if element.kind is Kind.MESSAGE else []
         self._names = {plan.message.full_name: index for index, plan in enumerate(reached)}
+        self._leaves = {plan.message.full_name: plan for plan in reached if _is_leaf(plan)}
+        for index, plan in enumerate(reached):
+            # As a function of the class: a message looks for a field of that name first.
+            made: Any = message_factory.GetMessageClass(plan.message)
+            self._globals[f"has{index}"] = made.HasField
+            self._globals[f"Record{index}"] = _define_record(plan, f"Record{index}")
         lines = [line for plan in reached for line in self._compile(plan)]
         root = "root = print0" if reached else f"root = lambda m: {self._convert(element, 'm')}"
         self.source = "\n".join([*lines, root])
@@ -108,22 +114,47 @@ class Printer:
 
     def _compile(self, plan: Plan) -> list[str]:
         index = self._names[plan.message.full_name]
-        if sum(field.presence for field in plan.fields) >= _MANY_OPTIONAL:
+        if _is_listed(plan):
             return self._compile_listing(plan, index)
-        self._globals[f"Record{index}"] = _define_record(plan, f"Record{index}")
-        first = ["    check_extensions(m)"] if plan.message.is_extendable else []
-        if any(field.presence for field in plan.fields):
-            # As a function of the class: a message looks for a field of that name first.
-            made: Any = message_factory.GetMessageClass(plan.message)
-            self._globals[f"has{index}"] = made.HasField
-        arguments = [f"        {self._compile_field(field, index)}," for field in plan.fields]
-        return [
-            f"def print{index}(m):",
-            *first,
-            f"    return Record{index}(",
-            *arguments,
-            "    )",
-        ]
+        first = ["check_extensions(m)"] if plan.message.is_extendable else []
+        lines, record = self._compile_record(plan, "m", "r")
+        return [f"def print{index}(m):", *_indent([*first, *lines, f"return {record}"])]
+
+    def _compile_record(self, plan: Plan, owner: str, prefix: str) -> tuple[list[str], str]:
+        """The lines that go before the expression of a message's record, and that expression.
+
+        `owner` is the message; what the lines leave is in names that begin with `prefix`.
+        """
+        index = self._names[plan.message.full_name]
+        lines: list[str] = []
+        arguments: list[str] = []
+        for number, field in enumerate(plan.fields):
+            taken, place = _attribute(owner, field), f"{prefix}{number}"
+            held = f"has{index}({owner}, {field.name!r})"
+            leaf = self._leaf_of(field)
+            if leaf is not None:
+                # Here and not in a function of its own, for which each call would pay.
+                below, record = self._compile_record(leaf, "c", "s")
+                made = _indent([f"c = {taken}", *below, f"{place} = {record}"])
+                lines += [f"if {held}:", *made, f"else: {place} = UNSET"]
+            elif field.key is not None:
+                lines += self._compile_map(field, taken, place)
+            else:
+                place = self._compile_field(field, taken, held)
+            arguments.append(place)
+        return lines, f"Record{index}({', '.join(arguments)})"
+
+    def _leaf_of(self, field: Field) -> Plan | None:
+        """The plan of a single message that holds no plain messages."""
+        if field.element.kind is not Kind.MESSAGE or field.repeated or field.key is not None:
+            return None
+        return self._leaves.get(field.element.child.full_name)
+
+    def _compile_map(self, field: Field, taken: str, place: str) -> list[str]:
+        # A loop, since a comprehension would be one more call.
+        key, item = _key_text(field), self._convert(field.element, "v[k]")
+        made = [f"{place} = {{}}", f"for k in v: {place}[{key}] = {item}"]
+        return [f"{place} = UNSET", f"if (v := {taken}):", *_indent(made)]
 
     def _compile_listing(self, plan: Plan, index: int) -> list[str]:
         """A printer that asks protobuf which fields are set."""
@@ -151,16 +182,11 @@ class Printer:
             return "lambda m: m[:]" if value == "v" else f"lambda m: (v := m[:]) and {value}"
         return "None" if value == "v" else f"lambda v: {value}"
 
-    def _compile_field(self, field: Field, index: int) -> str:
-        taken = f"m.{field.name}"
-        if keyword.iskeyword(field.name):
-            taken = f"getattr(m, {field.name!r})"
+    def _compile_field(self, field: Field, taken: str, held: str) -> str:
+        """The expression of a field; `taken` is that of what is there, `held` of whether it is."""
         if field.repeated:
             return self._compile_list(field, taken)
-        if field.key is not None:
-            return f"({self._whole(field, 'v')} if (v := {taken}) else UNSET)"
         if field.presence:
-            held = f"has{index}(m, {field.name!r})"
             if field.element.kind is Kind.TIMESTAMP:
                 # What is not 1970 need not be asked for: it is set.
                 held = f"(a := (w := {taken}).seconds) or {held}"
@@ -184,9 +210,8 @@ class Printer:
         `value` is the list of what a repeated field holds.
         """
         if field.key is not None:
-            key = "('true' if k else 'false')" if field.key is Kind.BOOL else "k"
             item = self._convert(field.element, f"{value}[k]")
-            return f"{{{key}: {item} for k in {value}}}"
+            return f"{{{_key_text(field)}: {item} for k in {value}}}"
         if not field.repeated:
             return self._convert(field.element, value)
         item, kind = self._convert(field.element, "x"), field.element.kind
@@ -222,6 +247,33 @@ class Printer:
             names = {number: by_number[number].name for number in by_number}
             self._globals[name] = _Names(names)
         return name
+
+
+def _is_listed(plan: Plan) -> bool:
+    return sum(field.presence for field in plan.fields) >= _MANY_OPTIONAL
+
+
+def _is_leaf(plan: Plan) -> bool:
+    """Whether it is printed in the function of the message that holds it."""
+    return not (
+        _is_listed(plan)
+        or plan.message.is_extendable
+        or any(field.element.kind is Kind.MESSAGE for field in plan.fields)
+    )
+
+
+def _attribute(owner: str, field: Field) -> str:
+    if keyword.iskeyword(field.name):
+        return f"getattr({owner}, {field.name!r})"
+    return f"{owner}.{field.name}"
+
+
+def _key_text(field: Field) -> str:
+    return "('true' if k else 'false')" if field.key is Kind.BOOL else "k"
+
+
+def _indent(lines: list[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
 
 
 def _timestamp(seconds: str, message: str) -> str:

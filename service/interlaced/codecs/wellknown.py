@@ -63,6 +63,8 @@ _MILLIS = {f".{text}": number * 1_000_000 for number, text in enumerate(THOUSAND
 _MICROS = {text: number * 1000 for number, text in enumerate(THOUSAND_TEXTS)}
 _LAST_MICROS = {f"{text}Z": micros for text, micros in _MICROS.items()}
 _LAST_NANOS = {f"{text}Z": number for number, text in enumerate(THOUSAND_TEXTS)}
+_MILLIS_OF_SPANS = {f"{text[1:]}s": nanos for text, nanos in _MILLIS.items()}
+_SHORT_SPANS = {nanos: f"{text}s" for text, nanos in _MILLIS.items()} | {0: "s"}
 _FRACTIONS = {"Z": 0} | {f"{text}Z": nanos for text, nanos in _MILLIS.items()}
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\dT", re.A).fullmatch
@@ -222,6 +224,10 @@ def read_duration(text: str) -> dict[str, int]:
 
 def read_span(text: str) -> tuple[int, int]:
     """Reads seconds with up to 9 decimals and the letter s into the seconds and nanos."""
+    whole, _, rest = text.partition(".")
+    nanos = _MILLIS_OF_SPANS.get(rest)
+    if nanos is not None and len(whole) < 12 and whole.isdecimal() and whole.isascii():
+        return int(whole), nanos
     whole, _, decimals = text[:-1].partition(".")
     usual = whole.isdecimal() and decimals.isdecimal() and text.isascii() and text[-1] == "s"
     if usual and len(whole) < 12 and len(decimals) < 10:
@@ -241,7 +247,8 @@ def print_duration(message: duration_pb2.Duration) -> str:
     """Writes seconds with 0, 3, 6 or 9 decimals and the letter s."""
     seconds, nanos = message.seconds, message.nanos
     if 0 <= seconds <= _LONGEST_DURATION and 0 <= nanos < _NANOS:
-        return f"{seconds}{print_fraction(nanos)[:-1]}s"
+        short = _SHORT_SPANS.get(nanos)
+        return f"{seconds}{short}" if short else f"{seconds}{print_fraction(nanos)[:-1]}s"
     if not (-_LONGEST_DURATION <= seconds <= _LONGEST_DURATION and -_NANOS < nanos < _NANOS):
         raise CodecError("a Duration is beyond 10000 years, or its nanos are no fraction")
     if seconds > 0 or nanos > 0:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from rich_proto import Leaf, Rich, find
+from rich_proto import Leaf, Rich, Shelf, find
 
 from interlaced.codecs.codec import CodecError
 from interlaced.codecs.transcode_plan import Plans
@@ -51,6 +51,16 @@ def test_a_type_with_few_optional_fields_is_read_field_by_field() -> None:
     printer = Printer(Leaf.DESCRIPTOR, Plans(), refuse_any)
     assert "ListFields" not in printer.source
     assert show(Leaf(id="x", part=-0.0)) == {"id": "x", "part": -0.0}
+
+
+def test_a_message_without_messages_is_printed_where_it_is_held() -> None:
+    printer = Printer(Shelf.DESCRIPTOR, Plans(), refuse_any)
+    shelf = printer.source.split("def print0(m):\n")[1].split("\ndef ")[0]
+    assert "c = m.plain" in shelf  # a Leaf
+    assert "(m.first_box)" in shelf  # a Box may hold another one
+    held = Shelf(plain={}, first_box={"next": {}}, word_counts={"a": 2**63})
+    assert show(held) == {"plain": {}, "firstBox": {"next": {}}, "wordCounts": {"a": str(2**63)}}
+    assert show(Shelf(plain={"size": 5})) == {"plain": {"size": 5}}
 
 
 def test_a_time_that_is_none_is_refused() -> None:

@@ -43,6 +43,83 @@ def test_offsets_move_a_time() -> None:
     assert read("1969-12-31T23:00:00.25-01:00") == {"seconds": 0, "nanos": 250_000_000}
 
 
+@pytest.mark.parametrize("decimals", ["5", "25", "1234", "12345", "1234567", "12345678"])
+@pytest.mark.parametrize("offset", ["Z", "+00:00", "-00:00"])
+def test_every_number_of_decimals_is_read_in_utc_and_with_an_offset(
+    decimals: str, offset: str
+) -> None:
+    want = (1582981445, int(decimals.ljust(9, "0")))
+    assert wellknown.read_moment(f"2020-02-29T13:04:05.{decimals}{offset}") == want
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2020-02-29T24:00:00Z",
+        "2020-02-29T13:60:00Z",
+        "2020-02-29T13:00:60Z",
+        "2021-02-29T13:00:00Z",
+        "2020-02-29t13:00:00Z",
+        "2020-02-29 13:00:00Z",
+        "2020-02-29T13:00:00z",
+        "2020-02-29T13:00:00",
+        "2020-02-29T13:00Z",
+        "2020-02-29T13:00:00.Z",
+        "2020-02-29T13:00:00.1234567890Z",
+        "2020-02-29T13:00:00.000 00Z",
+        "2020-02-29T13:00:00.00_000Z",
+        "2020-02-29T13:00:00.00000+Z",
+        "2020-02-29T13:00:00.00000٣Z",
+        "2020-02-29T13:00:00.000000٣00Z",
+        "2020-02-29T1٣:00:00Z",
+        "2020-02-29T13:00:00.00000000-Z",
+        "2020-02-29T13:00:00.000000 00Z",
+        "2020-02-29T13:00:00,000Z",
+        "2020-02-29T13:00:00.000ZZ",
+        "2020-02-29T13:00:00ZZ",
+        "2020-02-29T-1:00:00Z",
+        "2020-W09-6T13:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "",
+        "Z",
+        "now",
+    ],
+)
+def test_what_is_no_time_is_refused(text: str) -> None:
+    for _ in range(2):  # a cache learns nothing from a refusal
+        with pytest.raises(CodecError):
+            wellknown.read_moment(text)
+
+
+def test_more_hours_than_are_kept_are_read_and_printed_all_the_same() -> None:
+    first = 1_000_000_800
+    for seconds in range(first, first + 9000 * 3600, 3600):
+        text = STAMPS.to_data(Timestamp(seconds=seconds))
+        assert wellknown.read_moment(str(text)) == (seconds, 0)
+    assert len(wellknown.HOUR_TEXTS) < 9000
+
+
+def test_a_duration_is_read_with_any_number_of_decimals_or_refused() -> None:
+    read = wellknown.read_span
+    assert read("5s") == (5, 0)
+    assert [read(f"-1.{text}s") for text in ("5", "500", "000001")] == [
+        (-1, -500_000_000), (-1, -500_000_000), (-1, -1000)
+    ]  # fmt: skip
+    assert read("315576000000.500s") == (315576000000, 500_000_000)
+    for odd in (
+        "1.s",
+        ".500s",
+        "+1.500s",
+        "1_0.500s",
+        " 1.500s",
+        "٣.500s",
+        "1.5000000001s",
+        "1.500",
+    ):
+        with pytest.raises(CodecError):
+            read(odd)
+
+
 @pytest.mark.parametrize(
     "stamp",
     [
