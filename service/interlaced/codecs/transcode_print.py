@@ -61,7 +61,6 @@ _CONVERSIONS: dict[Kind, str] = {
 }
 """Expressions of a value; `first` is what Python evaluates before it comes to `again`."""
 
-_encode = msgspec.json.Encoder().encode
 _MANY_OPTIONAL = 12
 """From so many fields with presence on, asking for all that are set beats asking for each."""
 
@@ -77,10 +76,11 @@ class Printer:
             "any_value": print_any,
             "check_extensions": _check_extensions,
             "duration": print_duration,
+            "encode": msgspec.json.Encoder().encode,
             "field_mask": print_field_mask,
             "isfinite": math.isfinite,
             "list_value": print_list,
-            "long_texts": _print_longs,
+            "raw": msgspec.Raw,
             "short": print_float,
             "strange": _print_strange,
             "struct": print_struct,
@@ -218,7 +218,8 @@ class Printer:
         if item == "x":
             return value
         if kind in {Kind.INT64, Kind.UINT64}:
-            return f"long_texts({value})"
+            # Texts made from the list of numbers as a whole.
+            return f"""raw(b'["%b"]' % encode({value})[1:-1].replace(b',', b'","'))"""
         if kind is Kind.DOUBLE:
             return f"({value} if isfinite(sum({value})) else [{item} for x in {value}])"
         return f"[{item} for x in {value}]"
@@ -234,7 +235,7 @@ class Printer:
         if element.enum is not None and kind is Kind.ENUM:
             return f"{self._enum(element.enum)}[{value}]"
         if kind is Kind.TIMESTAMP:
-            return _timestamp(f"(a := {first}.seconds)", again)
+            return _timestamp(f"(a := {again}.seconds)", first)
         template = _CONVERSIONS[kind]
         return template.format(first=first if "again" in template else value, again=again)
 
@@ -277,10 +278,14 @@ def _indent(lines: list[str]) -> list[str]:
 
 
 def _timestamp(seconds: str, message: str) -> str:
-    """The expression of a Timestamp in RFC 3339, in UTC; `seconds` leaves them in `a`."""
-    longer = 'f"{heads[b // 1000000]}{thousand[b // 1000 % 1000]}{tails[b % 1000]}"'
-    fraction = f"{{short_fraction(b := {message}.nanos) or {longer}}}"
-    return f"f'{{hours[{seconds} // 3600]}}{{clock[a % 3600]}}{fraction}'"
+    """The expression of a Timestamp in RFC 3339, in UTC.
+
+    `message` is what Python evaluates first; `seconds`, behind it, leaves the seconds in `a`.
+    """
+    hour = f"{{hours[{seconds} // 3600]}}{{clock[a % 3600]}}"
+    longer = "{heads[b // 1000000]}{thousand[b // 1000 % 1000]}{tails[b % 1000]}"
+    short = f"(z := short_fraction(b := {message}.nanos))"
+    return f"(f'{hour}{{z}}' if {short} else f'{hour}{longer}')"
 
 
 class _Names(dict[int, str | int]):
@@ -303,11 +308,6 @@ def _default(field: Field) -> Any:
     if field.presence or field.key is not None:
         return msgspec.UNSET
     return _DEFAULTS.get(field.element.kind, msgspec.UNSET)
-
-
-def _print_longs(numbers: list[int]) -> msgspec.Raw:
-    """A list of texts, made from the list of numbers as a whole."""
-    return msgspec.Raw(b'["%b"]' % _encode(numbers)[1:-1].replace(b",", b'","'))
 
 
 def _print_strange(number: float) -> str:

@@ -93,10 +93,10 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 def test_more_hours_than_are_kept_are_read_and_printed_all_the_same() -> None:
     first = 1_000_000_800
-    for seconds in range(first, first + 9000 * 3600, 3600):
+    for seconds in range(first, first + 17000 * 3600, 3600):
         text = STAMPS.to_data(Timestamp(seconds=seconds))
         assert wellknown.read_moment(str(text)) == (seconds, 0)
-    assert len(wellknown.HOUR_TEXTS) < 9000
+    assert len(wellknown.HOUR_TEXTS) < 17000
 
 
 def test_a_duration_is_read_with_any_number_of_decimals_or_refused() -> None:
