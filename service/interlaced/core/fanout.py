@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import math
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -92,6 +93,9 @@ class FanOut:
         self._succeeded = 0
         self._required_left = len(plan.required)
         self._has_lost_required = False
+        # While none has failed, and fewer have succeeded than decide it, nothing is decided.
+        self._needed = math.inf if plan.policy.rule is Rule.BEST_EFFORT else plan.needed
+        self._has_failed = False
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         # Whoever waits is woken when so few outcomes, or fewer, are missing.
@@ -146,7 +150,8 @@ class FanOut:
         call = branch.call
         if arguments:
             call = replace(call, parameters={**call.parameters, **arguments})
-        call.begin(now, min(now + branch.timeout, self._branch_deadline))
+        until = now + branch.timeout
+        call.begin(now, until if until < self._branch_deadline else self._branch_deadline)
         self._efforts[place] = call.effort
         begin = self._begin
         flight = None if begin is None else begin(call, partial(self._came, place, call))
@@ -211,7 +216,8 @@ class FanOut:
             self._record(place, result)
         else:
             self._land_all(place, result)
-        self._decide()
+        if self._missing == 0 or self._succeeded >= self._needed or self._has_failed:
+            self._decide()
         if self._missing <= self._wakes_at:
             self._news.set()
 
@@ -231,22 +237,21 @@ class FanOut:
 
     def _record(self, place: int, result: Reply | Failure) -> None:
         branch = self._plan.branches[place]
-        now = self._clock.now()
+        now, plan = self._clock.now(), self._plan
         effort = self._efforts.get(place) or replace(branch.call.effort, started=now)
-        if isinstance(result, Failure) and not result.operation:
-            name = f"{branch.call.connector}.{branch.call.operation}"
-            result = result.but(operation=name, attempts=str(effort.attempts))
-        outcome = Outcome(branch.name, result, effort, now)
-        self._outcomes[place] = outcome
+        if isinstance(result, Failure):
+            if not result.operation:
+                name = f"{branch.call.connector}.{branch.call.operation}"
+                result = result.but(operation=name, attempts=str(effort.attempts))
+            self._has_failed = True
+            self._alive -= place in plan.counted
+            self._has_lost_required |= place in plan.required
+        else:
+            self._succeeded += place in plan.counted
+            self._required_left -= place in plan.required
+        outcome = self._outcomes[place] = Outcome(branch.name, result, effort, now)
         self._landed.append(outcome)
         self._missing -= 1
-        is_ok = not isinstance(result, Failure)
-        if place in self._plan.counted:
-            self._succeeded += is_ok
-            self._alive -= not is_ok
-        if place in self._plan.required:
-            self._required_left -= is_ok
-            self._has_lost_required |= not is_ok
 
     def _advance(self, place: int) -> Failure | None:
         """Starts a dependent branch if all it waits for is there; returns why it never can."""

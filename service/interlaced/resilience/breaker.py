@@ -109,8 +109,11 @@ class Breaker:
             return
         if self.state is BreakerState.HALF_OPEN:
             self._leave_probe(verdict)
-        elif verdict is not Verdict.NOTHING:
-            self._count(is_bad=verdict is Verdict.BAD)
+        elif verdict is Verdict.GOOD:
+            self._in_a_row = 0
+            self._window.count(self._clock.now())
+        elif verdict is Verdict.BAD:
+            self._count_bad(self._clock.now())
 
     def _leave_probe(self, verdict: Verdict) -> None:
         self._probing -= 1
@@ -121,12 +124,12 @@ class Breaker:
             if self._good_probes >= self._rules.probes:
                 self._become(BreakerState.CLOSED, "the probes went well")
 
-    def _count(self, *, is_bad: bool) -> None:
+    def _count_bad(self, now: float) -> None:
         window, rules = self._window, self._rules
-        window.add(self._clock.now(), total=1, marked=int(is_bad))
-        self._in_a_row = self._in_a_row + 1 if is_bad else 0
-        if not is_bad:
-            return
+        window.count(now)
+        window.mark(now)
+        window.advance(now)
+        self._in_a_row += 1
         if self._in_a_row >= rules.consecutive:
             self._trip(f"{self._in_a_row} failures in a row")
         elif window.total >= rules.calls and window.marked >= rules.share * window.total:

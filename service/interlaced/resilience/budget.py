@@ -36,13 +36,13 @@ class RetryBudget:
 
     def add_call(self) -> None:
         """Counts a call, not its retries."""
-        self._window.add(self._clock.now(), total=1)
+        self._window.count(self._clock.now())
 
     def try_spend(self) -> bool:
         """Takes one retry out of the budget if there is one."""
         left = self.left
         if left < 1.0:
             return False
-        self._window.add(self._clock.now(), marked=1)
+        self._window.mark(self._clock.now())
         self._observer.budget_changed(left - 1.0)
         return True

@@ -9,6 +9,7 @@ attempt that failed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,7 +17,7 @@ from typing import Any, Final
 from interlaced.core.dispatch import Tally
 from interlaced.core.failure import Failure
 from interlaced.core.flights import Begin, Land
-from interlaced.core.model import Call
+from interlaced.core.model import Call, Reply
 from interlaced.core.ports import Exchange, QuickAttempt
 from interlaced.resilience.account import cancelled, settle_failed, tell_failed, too_slow
 from interlaced.resilience.attempt import Before, Timing
@@ -36,7 +37,9 @@ _GOOD: Final = Verdict.GOOD
 class _Course:
     """What the flights of one operation share."""
 
-    read: Callable[[Any, Call], Any]
+    read: Callable[[Any, Call], Reply]
+    now: Callable[[], float]
+    attempted: Callable[[float, Failure | None], None]
     wiring: Wiring
     learn: Callable[[Failure], None]
     breaker: Breaker | None
@@ -49,45 +52,70 @@ def beginning(
 ) -> Begin:
     """Returns what begins a call under the same policies as `whole_call` and `attempt`, in their
     order; it declines where one of them would wait, refuse, or note a step for the caller."""
-    now, seconds, timeout = wiring.clock.now, terms.seconds, timing.timeout
-    gates: tuple[Gate, ...] = (terms.admission, *before.gates)
-    entries = tuple(gate.try_enter for gate in gates)
+    now, seconds, breaker, ask = wiring.clock.now, terms.seconds, before.breaker, quick.ask
+    timeout = math.inf if timing.timeout is None else timing.timeout
+    # Twice at the same gate in the same step of the loop finds the same.
+    gates: tuple[Gate, ...] = (terms.admission, *dict.fromkeys(before.gates))
     revokes = tuple(gate.revoke for gate in gates)
-    exits = tuple(gate.leave for gate in reversed(gates))
-    breaker, ask = before.breaker, quick.ask
-    add_call = None if terms.plan is None else terms.plan.budget.add_call
-    course = _Course(quick.read, wiring, timing.learn, breaker, exits)
+    try_enter = _entering(gates, revokes)
+    add_call = _uncounted if terms.plan is None else terms.plan.budget.add_call
+    course = _Course(
+        read=quick.read,
+        now=now,
+        attempted=wiring.observer.attempted,
+        wiring=wiring,
+        learn=timing.learn,
+        breaker=breaker,
+        exits=tuple(gate.leave for gate in reversed(gates)),
+    )
 
     def begin(call: Call, land: Land) -> _Flight | None:
         effort, began = call.effort, now()
-        deadline = call.deadline = min(call.deadline, began + seconds)
-        if deadline <= began or effort.ledger is not None:
+        deadline = call.deadline = _earlier(call.deadline, began + seconds)
+        is_closed = breaker is None or breaker.state is _CLOSED
+        if deadline <= began or effort.ledger is not None or not is_closed or not try_enter(call):
             return None
-        if breaker is not None and breaker.state is not _CLOSED:
+        flight = _Flight(course, call, land, began, _earlier(deadline, began + timeout))
+        try:
+            flight.exchange = ask(call, flight.receive)
+        except Exception:  # noqa: BLE001  # a bug: the attempt meets it as well, and tells it
+            flight.exchange = None
+        if flight.exchange is None:
+            for revoke in revokes:
+                revoke()
             return None
-        passed = 0
-        for try_enter in entries:
-            if not try_enter(call):
-                break
-            passed += 1
-        else:
-            until = deadline if timeout is None else min(deadline, began + timeout)
-            flight = _Flight(course, call, land, began, until)
-            try:
-                flight.exchange = ask(call, flight.receive)
-            except Exception:  # noqa: BLE001  # a bug: the attempt meets it as well, and tells it
-                flight.exchange = None
-            if flight.exchange is not None:
-                effort.attempts += 1
-                effort.is_attempting = True
-                if add_call is not None:
-                    add_call()
-                return flight
-        for revoke in revokes[:passed]:
-            revoke()
-        return None
+        effort.attempts += 1
+        effort.is_attempting = True
+        add_call()
+        return flight
 
     return begin
+
+
+def _entering(
+    gates: Sequence[Gate], revokes: Sequence[Callable[[], None]]
+) -> Callable[[Call], bool]:
+    """Returns what lets a call in at every gate, or at none."""
+    entries = tuple(gate.try_enter for gate in gates)
+
+    def try_enter(call: Call) -> bool:
+        for passed, enter in enumerate(entries):
+            if not enter(call):
+                for revoke in revokes[:passed]:
+                    revoke()
+                return False
+        return True
+
+    return try_enter
+
+
+def _earlier(one: float, other: float) -> float:
+    """The earlier of two times, for a third of what `min` costs."""
+    return one if one < other else other  # see above
+
+
+def _uncounted() -> None:
+    """Where nothing is tried again, calls fill no budget."""
 
 
 class _Flight:
@@ -120,8 +148,7 @@ class _Flight:
             self._go_on(error, Verdict.NOTHING)
         else:
             call.effort.is_attempting = False
-            wiring = course.wiring
-            wiring.observer.attempted(wiring.clock.now() - self._began, None)
+            course.attempted(course.now() - self._began, None)
             self._leave(_GOOD)
             self._land(reply)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 __all__ = ["Window"]
@@ -27,13 +28,12 @@ class Window:
     load. Call `advance` before reading `total` and `marked`.
     """
 
-    __slots__ = ("_seconds", "_slices", "marked", "total")
+    __slots__ = ("_full_at", "_newest", "_seconds", "_slices", "marked", "total")
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._slices: deque[_Slice] = deque()
-        self.total = 0
-        self.marked = 0
+        self.clear()
 
     def advance(self, now: float) -> None:
         """Forgets what is older than the window."""
@@ -43,18 +43,28 @@ class Window:
             self.total -= old.total
             self.marked -= old.marked
 
-    def add(self, now: float, *, total: int = 0, marked: int = 0) -> None:
-        """Counts something at `now`."""
-        self.advance(now)
-        slices = self._slices
-        if not slices or slices[-1].start + self._seconds / _SLICES <= now:
-            slices.append(_Slice(now))
-        slices[-1].total += total
-        slices[-1].marked += marked
-        self.total += total
-        self.marked += marked
+    def count(self, now: float) -> None:
+        """Counts one that is not marked, at `now`."""
+        if now >= self._full_at:
+            self._turn(now)
+        self._newest.total += 1
+        self.total += 1
+
+    def mark(self, now: float) -> None:
+        """Marks one, at `now`; `count` counts it."""
+        if now >= self._full_at:
+            self._turn(now)
+        self._newest.marked += 1
+        self.marked += 1
 
     def clear(self) -> None:
         """Forgets everything."""
         self._slices.clear()
+        self._newest, self._full_at = _Slice(0.0), -math.inf
         self.total = self.marked = 0
+
+    def _turn(self, now: float) -> None:
+        """Begins a slice, and forgets what is too old by then."""
+        self.advance(now)
+        self._newest, self._full_at = _Slice(now), now + self._seconds / _SLICES
+        self._slices.append(self._newest)

@@ -219,42 +219,38 @@ def read_branches(
     if len(messages) > most:
         fields.refuse("branches", f"must hold at most {most} branches")
         messages = ()
-    branches = tuple(
-        _branch(
-            message,
-            f"branches[{place}]",
-            fields,
-            Effort(now, ledger=[] if wants_ledger else None),
-        )
+    branches = [
+        _branch(message, place, fields, Effort(now, ledger=[]) if wants_ledger else Effort(now))
         for place, message in enumerate(messages)
-    )
+    ]
     fields.check()
-    return branches
+    return tuple(branches)
 
 
 def _branch(
-    message: gateway_service_pb2.Branch, field: str, fields: Fields, effort: Effort
+    message: gateway_service_pb2.Branch, place: int, fields: Fields, effort: Effort
 ) -> Branch:
     name, inner, wanted = message.name, message.call, message.arguments_from
     if not 1 <= len(name) <= _LONGEST_NAME:
-        fields.refuse(f"{field}.name", f"must have from 1 to {_LONGEST_NAME} characters")
-    call_field = f"{field}.call"
-    return Branch(
-        name=name,
-        call=_call(inner, call_field, fields, effort),
-        timeout=read_seconds(inner, "timeout", f"{call_field}.timeout", fields)
-        if inner.HasField("timeout")
-        else math.inf,
-        is_required=message.required,
-        arguments_from=_branch_arguments(wanted, field, fields) if wanted else (),
-    )
+        fields.refuse(f"branches[{place}].name", f"must have from 1 to {_LONGEST_NAME} characters")
+    # Set field by field, as a Call is.
+    branch = Branch.__new__(Branch)
+    branch.name = name
+    call_field = f"branches[{place}].call"
+    branch.call = _call(inner, call_field, fields, effort)
+    branch.timeout = math.inf
+    if inner.HasField("timeout"):
+        branch.timeout = read_seconds(inner, "timeout", f"{call_field}.timeout", fields)
+    branch.is_required = message.required
+    branch.arguments_from = _branch_arguments(wanted, place, fields) if wanted else ()
+    return branch
 
 
 def _branch_arguments(
-    messages: Sequence[gateway_service_pb2.BranchArgument], field: str, fields: Fields
+    messages: Sequence[gateway_service_pb2.BranchArgument], branch: int, fields: Fields
 ) -> tuple[BranchArgument, ...]:
     found = (
-        _branch_argument(message, f"{field}.arguments_from[{place}]", fields)
+        _branch_argument(message, f"branches[{branch}].arguments_from[{place}]", fields)
         for place, message in enumerate(messages)
     )
     return tuple(argument for argument in found if argument is not None)

@@ -68,7 +68,9 @@ def fan_out_response(outcomes: Iterable[Outcome]) -> bytes:
     parts: list[bytes] = []
     for outcome in outcomes:
         size, own = _outcome(outcome)
-        parts += (_FIRST, varint(size), *own)
+        parts.append(_FIRST)
+        parts.append(varint(size))
+        parts += own
     return b"".join(parts)
 
 
@@ -103,8 +105,12 @@ def _outcome(outcome: Outcome) -> tuple[int, tuple[bytes, ...]]:
     else:
         source = _SOURCES[effort.source]
         size, own = _payload(result.payload)
-    took = _effort_with_ledger(effort, outcome.ended, source)
-    length = varint(len(took))
+    if effort.ledger:
+        took = _effort_with_ledger(effort, outcome.ended, source)
+        length = varint(len(took))
+    else:
+        took = _effort(effort, outcome.ended, source)
+        length = _SMALL[len(took)]
     size += 1 + len(length) + len(took)
     if not name:
         return size, (*own, _FOURTH, length, took)
@@ -132,8 +138,6 @@ def _kind(media_type: str) -> bytes:
 
 
 def _effort_with_ledger(effort: Effort, ended: float, source: bytes) -> bytes:
-    if not effort.ledger:
-        return _effort(effort, ended, source)
     message = effort_message(effort, ended=ended, has_reply=bool(source))
     encoded: bytes = message.SerializeToString()
     return encoded
