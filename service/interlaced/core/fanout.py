@@ -86,7 +86,7 @@ class FanOut:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._flights = Flights(clock)
         self._begun: set[int] = set()
-        self._efforts: dict[int, Effort] = {}
+        self._started: set[int] = set()
         self._missing = len(plan.branches)
         # Counted as outcomes land; looking through all branches each time would be quadratic.
         self._alive = len(plan.counted)
@@ -152,20 +152,18 @@ class FanOut:
             call = replace(call, parameters={**call.parameters, **arguments})
         until = now + branch.timeout
         call.begin(now, until if until < self._branch_deadline else self._branch_deadline)
-        self._efforts[place] = call.effort
+        self._started.add(place)
         begin = self._begin
         flight = None if begin is None else begin(call, partial(self._came, place, call))
         if flight is None:
             self._tasks[place] = self._loop.create_task(self._run(place, call))
         else:
-            self._begun.add(place)
             self._flights.add(place, flight)
 
     def _came(self, place: int, call: Call, result: Reply | Failure | None) -> None:
         """Settles a branch that was in flight, or lets a task go on with it."""
         self._flights.remove(place)
         if result is None:
-            self._begun.discard(place)  # its task may be cancelled before it begins
             self._tasks[place] = self._loop.create_task(self._run(place, call))
         else:
             self._land(place, result)
@@ -188,8 +186,7 @@ class FanOut:
 
     def _cut(self, place: int) -> None:
         """Records a branch that has no task, and gets no further."""
-        effort = self._efforts.get(place) or Effort(self._clock.now())
-        self._record(place, self._cut_off(effort))
+        self._record(place, self._cut_off(self._plan.branches[place].call.effort))
 
     def _settle(self, place: int, result: Reply | Failure) -> None:
         self._tasks.pop(place, None)
@@ -237,9 +234,10 @@ class FanOut:
 
     def _record(self, place: int, result: Reply | Failure) -> None:
         branch = self._plan.branches[place]
-        now, plan = self._clock.now(), self._plan
-        effort = self._efforts.get(place) or replace(branch.call.effort, started=now)
+        now, plan, effort = self._clock.now(), self._plan, branch.call.effort
         if isinstance(result, Failure):
+            if place not in self._started:
+                effort = replace(effort, started=now)
             if not result.operation:
                 name = f"{branch.call.connector}.{branch.call.operation}"
                 result = result.but(operation=name, attempts=str(effort.attempts))
@@ -321,11 +319,10 @@ class FanOut:
         """Cancels what runs, and lands what never began."""
         self.decision = decision
         self._timer.cancel()
+        self._flights.cancel()
         for place in range(len(self._outcomes)):
             if self._outcomes[place] is None and place not in self._begun:
                 self._cut(place)
-        for place in self._flights.cancel():
-            self._cut(place)
         for task in self._tasks.values():
             task.cancel()
         if self._missing <= self._wakes_at:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 from interlaced.core.failure import Failure
 from interlaced.core.flights import Begin, Flight, Land
@@ -13,6 +14,10 @@ from interlaced.rpc.fitting import check_fit
 from interlaced.rpc.trace import trace
 
 __all__ = ["Performer"]
+
+
+_MARGIN: Final = 65_536
+"""Whatever is this much smaller than a message, in bytes, fits into one without a closer look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Performer:
             return None
 
         def landed(result: Reply | Failure | None) -> None:
-            if isinstance(result, Reply):
+            if isinstance(result, Reply) and len(result.payload.data) > self.limit - _MARGIN:
                 try:
                     check_fit(result, self.limit, call)
                 except Failure as failure:

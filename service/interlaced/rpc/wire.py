@@ -27,7 +27,12 @@ _FIRST_NUMBER = b"\x08"
 _SECOND_NUMBER = b"\x10"
 _THIRD_NUMBER = b"\x18"
 _SOURCES = {source: _THIRD_NUMBER + bytes((number,)) for source, number in SOURCES.items()}
-_SMALL = tuple(bytes((number,)) for number in range(0x80))
+_SHORT = 0x4000
+_SHORTS = (
+    *(bytes((number,)) for number in range(0x80)),
+    *(bytes((number & 0x7F | 0x80, number >> 7)) for number in range(0x80, _SHORT)),
+)
+"""The numbers that take one byte or two: most lengths are such, six in every answer."""
 _NANOS = 1_000_000_000
 _BELOW_A_SECOND = tuple(bytes((0x0A, 1 + size)) + _SECOND_NUMBER for size in range(6))
 """What an Effort begins with, by the length of its latency's nanoseconds."""
@@ -35,15 +40,10 @@ _BELOW_A_SECOND = tuple(bytes((0x0A, 1 + size)) + _SECOND_NUMBER for size in ran
 
 def varint(value: int) -> bytes:
     """Writes a whole number of at least zero."""
-    if value < 0x80:
-        return _SMALL[value]
-    if value < 0x4000:
-        return bytes((value & 0x7F | 0x80, value >> 7))
-    if value < 0x1000_0000:
-        low, high = value & 0x3FFF, value >> 14
-        if high < 0x80:
-            return bytes((low & 0x7F | 0x80, low >> 7 | 0x80, high))
-        return bytes((low & 0x7F | 0x80, low >> 7 | 0x80, high & 0x7F | 0x80, high >> 7))
+    if value < _SHORT:
+        return _SHORTS[value]
+    if value < _SHORT * _SHORT:
+        return bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80)) + _SHORTS[value >> 14]
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -60,7 +60,7 @@ def call_response(payload: Payload, effort: Effort, ended: float) -> bytes:
         return b"".join((_FIRST, varint(len(kind)), kind, _SECOND, varint(len(took)), took))
     length = varint(len(data))
     size = varint(len(kind) + 1 + len(length) + len(data))
-    return b"".join((_FIRST, size, kind, _SECOND, length, data, _SECOND, _SMALL[len(took)], took))
+    return b"".join((_FIRST, size, kind, _SECOND, length, data, _SECOND, _SHORTS[len(took)], took))
 
 
 def fan_out_response(outcomes: Iterable[Outcome]) -> bytes:
@@ -68,8 +68,7 @@ def fan_out_response(outcomes: Iterable[Outcome]) -> bytes:
     parts: list[bytes] = []
     for outcome in outcomes:
         size, own = _outcome(outcome)
-        parts.append(_FIRST)
-        parts.append(varint(size))
+        parts += (_FIRST, _SHORTS[size] if size < _SHORT else varint(size))
         parts += own
     return b"".join(parts)
 
@@ -110,13 +109,20 @@ def _outcome(outcome: Outcome) -> tuple[int, tuple[bytes, ...]]:
         length = varint(len(took))
     else:
         took = _effort(effort, outcome.ended, source)
-        length = _SMALL[len(took)]
+        length = _SHORTS[len(took)]
     size += 1 + len(length) + len(took)
     if not name:
         return size, (*own, _FOURTH, length, took)
-    own_length = varint(len(name))
-    size += 1 + len(own_length) + len(name)
-    return size, (_FIRST, own_length, name, *own, _FOURTH, length, took)
+    count = len(name)
+    return size + (2 if count < 0x80 else 3) + count, (
+        _FIRST,
+        _SHORTS[count],
+        name,
+        *own,
+        _FOURTH,
+        length,
+        took,
+    )
 
 
 def _payload(payload: Payload) -> tuple[int, tuple[bytes, ...]]:
@@ -125,9 +131,10 @@ def _payload(payload: Payload) -> tuple[int, tuple[bytes, ...]]:
     if not data:
         head = varint(len(kind))
         return 1 + len(head) + len(kind), (_SECOND, head, kind)
-    length = varint(len(data))
-    size = len(kind) + 1 + len(length) + len(data)
-    head = varint(size)
+    count = len(data)
+    length = _SHORTS[count] if count < _SHORT else varint(count)
+    size = len(kind) + 1 + len(length) + count
+    head = _SHORTS[size] if size < _SHORT else varint(size)
     return 1 + len(head) + size, (_SECOND, head, kind, _SECOND, length, data)
 
 
@@ -152,7 +159,7 @@ def _effort(effort: Effort, ended: float, source: bytes) -> bytes:
         below = varint(nanos)
         return b"".join((_BELOW_A_SECOND[len(below)], below, attempts, source))
     if nanos <= 0:
-        return b"".join((_FIRST, _SMALL[0], attempts, source))
+        return b"".join((_FIRST, _SHORTS[0], attempts, source))
     seconds, nanos = divmod(nanos, _NANOS)
     below = _SECOND_NUMBER + varint(nanos) if nanos else b""
     latency = _FIRST_NUMBER + varint(seconds) + below
