@@ -17,7 +17,7 @@ from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.flights import Begin, Flights
 from interlaced.core.model import Argument, Call, Effort, Payload, Reply
 from interlaced.core.path import Path
-from interlaced.core.ports import Clock
+from interlaced.core.ports import Clock, TimerHandle
 from interlaced.core.tasks import end_tasks
 
 __all__ = ["Decision", "Extract", "FanOut", "Outcome"]
@@ -97,7 +97,8 @@ class FanOut:
         self._needed = math.inf if plan.policy.rule is Rule.BEST_EFFORT else plan.needed
         self._has_failed = False
         self._loop = asyncio.get_running_loop()
-        self._news = asyncio.Event()
+        self._timer: TimerHandle | None = None
+        self._waiter: asyncio.Future[None] | None = None
         # Whoever waits is woken when so few outcomes, or fewer, are missing.
         self._wakes_at = self._missing
         self.decision: Decision | None = None
@@ -106,10 +107,9 @@ class FanOut:
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
         """One per branch, in the order of the request, once `next` has returned None."""
-        return tuple(outcome for outcome in self._outcomes if outcome is not None)
+        return tuple([outcome for outcome in self._outcomes if outcome is not None])
 
     async def __aenter__(self) -> Self:
-        self._timer = self._clock.call_at(self._deadline, self._run_out)
         for place, sources in enumerate(self._plan.sources):
             if not sources:
                 self._start(place, {})
@@ -124,26 +124,35 @@ class FanOut:
         if self.decision is None:
             # The caller left; decided first, so that nothing that lands starts another branch.
             self._close(Decision.NOT_MET)
-        await end_tasks(tuple(self._tasks.values()))
+        if self._tasks:
+            await end_tasks(tuple(self._tasks.values()))
 
     async def next(self) -> Outcome | None:
         """Returns the next outcome in the order in which they land, None behind the last."""
         while not self._landed:
             if self._missing == 0:
                 return None
-            self._wakes_at = self._missing
-            self._news.clear()
-            await self._news.wait()
+            await self._wait_for(self._missing)
         return self._landed.popleft()
 
     async def finish(self) -> tuple[Outcome, ...]:
         """Waits for all outcomes and returns them in the order of the request."""
         while self._missing:
-            self._wakes_at = 0
-            self._news.clear()
-            await self._news.wait()
+            await self._wait_for(0)
         self._landed.clear()
         return self.outcomes
+
+    async def _wait_for(self, missing: int) -> None:
+        """Waits until so few outcomes, or fewer, are missing, or the policy is decided."""
+        self._wakes_at = missing
+        self._waiter = self._loop.create_future()
+        await self._waiter
+
+    def _wake(self) -> None:
+        """Wakes whoever waits, if it is time."""
+        waiter = self._waiter
+        if self._missing <= self._wakes_at and waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def _start(self, place: int, arguments: Mapping[str, Argument]) -> None:
         now, branch = self._clock.now(), self._plan.branches[place]
@@ -156,15 +165,21 @@ class FanOut:
         begin = self._begin
         flight = None if begin is None else begin(call, partial(self._came, place, call))
         if flight is None:
-            self._tasks[place] = self._loop.create_task(self._run(place, call))
+            self._go(place, call)
         else:
             self._flights.add(place, flight)
+
+    def _go(self, place: int, call: Call) -> None:
+        """Begins a task, and sees to its end: flights end in time of themselves."""
+        if self._timer is None:
+            self._timer = self._clock.call_at(self._deadline, self._run_out)
+        self._tasks[place] = self._loop.create_task(self._run(place, call))
 
     def _came(self, place: int, call: Call, result: Reply | Failure | None) -> None:
         """Settles a branch that was in flight, or lets a task go on with it."""
         self._flights.remove(place)
         if result is None:
-            self._tasks[place] = self._loop.create_task(self._run(place, call))
+            self._go(place, call)
         else:
             self._land(place, result)
 
@@ -215,8 +230,7 @@ class FanOut:
             self._land_all(place, result)
         if self._missing == 0 or self._succeeded >= self._needed or self._has_failed:
             self._decide()
-        if self._missing <= self._wakes_at:
-            self._news.set()
+        self._wake()
 
     def _land_all(self, place: int, result: Reply | Failure) -> None:
         """Records an outcome, and those of branches that can never begin without it."""
@@ -318,15 +332,15 @@ class FanOut:
     def _close(self, decision: Decision) -> None:
         """Cancels what runs, and lands what never began."""
         self.decision = decision
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         self._flights.cancel()
         for place in range(len(self._outcomes)):
             if self._outcomes[place] is None and place not in self._begun:
                 self._cut(place)
         for task in self._tasks.values():
             task.cancel()
-        if self._missing <= self._wakes_at:
-            self._news.set()
+        self._wake()
 
 
 def _bug(error: Exception) -> Failure:
