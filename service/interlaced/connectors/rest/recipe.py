@@ -126,12 +126,25 @@ def _compile_build(
     if operation.query or has_headers or operation.idempotency_header or body is not _no_body:
         return build
     pieces = _PLACE.split(urlsplit(upstream.rest).path + operation.path)
+    if len(pieces) == 1 and not operation.parameters:
+        return _compile_fixed(pieces[0] + query({}), build)
     is_whole_segment = any(_PLACE.fullmatch(segment) for segment in operation.path.split("/"))
     declared = operation.parameters.values()
     is_text_alone = all(each.type is ParameterType.STRING for each in declared)
     if len(pieces) != 3 or not is_whole_segment or not is_text_alone:
         return build
     return _compile_short(pieces[0], pieces[1], pieces[2] + query({}), build)
+
+
+def _compile_fixed(target: str, build: _Build) -> _Build:
+    """Compiles the short way of calls that are all the same; `build` takes, or refuses, the rest."""
+
+    def build_fixed(call: Call, prepared: Prepared) -> HttpRequest:
+        if call.parameters or call.payload is not None or call.accept:
+            return build(call, prepared)
+        return HttpRequest(prepared, target, (), None, call.effort)
+
+    return build_fixed
 
 
 def _compile_short(before: str, name: str, after: str, build: _Build) -> _Build:

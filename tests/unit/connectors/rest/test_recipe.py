@@ -157,7 +157,7 @@ class TestRequests:
         st.dictionaries(st.sampled_from(("id", "x")), ARGUMENT, max_size=2),
         st.sampled_from((None, Payload("", b""), Payload(JSON, b"1"))),
         st.sampled_from(((), (JSON,), ("text/csv",))),
-        st.sampled_from(("/a/{id}", "/{id}", "/a/{id}/b", "/a.{id}")),
+        st.sampled_from(("/a/{id}", "/{id}", "/a/{id}/b", "/a.{id}", "/a", "/")),
     )
     def test_the_short_way_leads_where_the_long_one_does(
         self,
