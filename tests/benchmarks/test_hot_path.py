@@ -32,7 +32,7 @@ FEED = "ticks.Ticks"
 
 MOST_PER_CALL = 107
 """Python functions that one Call may enter, resumed coroutines counted again. It only goes down."""
-MOST_PER_BRANCH = 63
+MOST_PER_BRANCH = 58
 """The same for each branch that a fan-out has more."""
 
 Counts = collections.Counter[CodeType]

@@ -149,9 +149,9 @@ class FanOut:
         await self._waiter
 
     def _wake(self) -> None:
-        """Wakes whoever waits, if it is time."""
+        """Wakes whoever waits."""
         waiter = self._waiter
-        if self._missing <= self._wakes_at and waiter is not None and not waiter.done():
+        if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
     def _start(self, place: int, arguments: Mapping[str, Argument]) -> None:
@@ -230,7 +230,8 @@ class FanOut:
             self._land_all(place, result)
         if self._missing == 0 or self._succeeded >= self._needed or self._has_failed:
             self._decide()
-        self._wake()
+        if self._missing <= self._wakes_at:
+            self._wake()
 
     def _land_all(self, place: int, result: Reply | Failure) -> None:
         """Records an outcome, and those of branches that can never begin without it."""
@@ -340,7 +341,8 @@ class FanOut:
                 self._cut(place)
         for task in self._tasks.values():
             task.cancel()
-        self._wake()
+        if self._missing <= self._wakes_at:
+            self._wake()
 
 
 def _bug(error: Exception) -> Failure:

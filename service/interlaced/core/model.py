@@ -127,7 +127,8 @@ class Call(Request):
     def begin(self, now: float, deadline: float) -> None:
         """Begins this call at `now`, by a deadline that may only be closer."""
         self.effort.started = now
-        self.deadline = min(self.deadline, deadline)
+        own = self.deadline  # `min` would cost as much as the rest of a branch's begin
+        self.deadline = deadline if deadline < own else own
 
 
 @dataclass(slots=True)

@@ -65,7 +65,6 @@ class Breaker:
 
     __slots__ = (
         "_clock",
-        "_era",
         "_good_probes",
         "_in_a_row",
         "_observer",
@@ -73,6 +72,7 @@ class Breaker:
         "_probing",
         "_rules",
         "_window",
+        "era",
         "state",
         "state_text",
     )
@@ -84,7 +84,7 @@ class Breaker:
         self._window = Window(rules.window)
         self.state = BreakerState.CLOSED
         self.state_text = BreakerState.CLOSED.value
-        self._era = 0
+        self.era = 0
         self._in_a_row = self._probing = self._good_probes = 0
         self._probe_at = 0.0
 
@@ -92,7 +92,7 @@ class Breaker:
         """Lets an attempt through and returns its ticket, which `leave` wants back; raises
         BREAKER_OPEN, with the time to the next probe as `retry_after`."""
         if self.state is BreakerState.CLOSED:
-            return self._era
+            return self.era  # as a flight does, which asks for nothing else
         if self.state is BreakerState.OPEN:
             if self._clock.now() < self._probe_at:
                 raise self._failure(self._probe_at - self._clock.now())
@@ -100,12 +100,12 @@ class Breaker:
         if self._probing + self._good_probes >= self._rules.probes:
             raise self._failure(min(_PROBE_TAKES, self._rules.open))
         self._probing += 1
-        return self._era
+        return self.era
 
     def leave(self, ticket: int, verdict: Verdict) -> None:
         """Takes what an attempt showed. One that began before the state changed last says nothing
         about now and is ignored."""
-        if ticket != self._era:
+        if ticket != self.era:
             return
         if self.state is BreakerState.HALF_OPEN:
             self._leave_probe(verdict)
@@ -142,7 +142,7 @@ class Breaker:
     def _become(self, state: BreakerState, cause: str) -> None:
         self.state = state
         self.state_text = state.value  # looking an enum's value up takes longer than the rest
-        self._era += 1
+        self.era += 1
         self._in_a_row = self._probing = self._good_probes = 0
         self._window.clear()
         self._observer.breaker_changed(state.value, cause)

@@ -70,12 +70,14 @@ def beginning(
     )
 
     def begin(call: Call, land: Land) -> _Flight | None:
-        effort, began = call.effort, now()
-        deadline = call.deadline = _earlier(call.deadline, began + seconds)
+        effort, began, deadline = call.effort, now(), call.deadline
+        if began + seconds < deadline:
+            deadline = call.deadline = began + seconds
         is_closed = breaker is None or breaker.state is _CLOSED
         if deadline <= began or effort.ledger is not None or not is_closed or not try_enter(call):
             return None
-        flight = _Flight(course, call, land, began, _earlier(deadline, began + timeout))
+        until = began + timeout if began + timeout < deadline else deadline
+        flight = _Flight(course, call, land, began, until)
         try:
             flight.exchange = ask(call, flight.receive)
         except Exception:  # noqa: BLE001  # a bug: the attempt meets it as well, and tells it
@@ -109,11 +111,6 @@ def _entering(
     return try_enter
 
 
-def _earlier(one: float, other: float) -> float:
-    """The earlier of two times, for a third of what `min` costs."""
-    return one if one < other else other  # see above
-
-
 def _uncounted() -> None:
     """Where nothing is tried again, calls fill no budget."""
 
@@ -128,7 +125,7 @@ class _Flight:
         self._call = call
         self._land = land
         self._began = began
-        self._ticket = 0 if course.breaker is None else course.breaker.enter()
+        self._ticket = 0 if course.breaker is None else course.breaker.era
         self.until = until
         self.exchange: Exchange | None = None
         """What is under way; None at its end."""

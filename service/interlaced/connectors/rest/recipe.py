@@ -137,7 +137,7 @@ def _compile_build(
 
 
 def _compile_fixed(target: str, build: _Build) -> _Build:
-    """Compiles the short way of calls that are all the same; `build` takes, or refuses, the rest."""
+    """Compiles the short way of calls that are all the same; the rest is `build`'s."""
 
     def build_fixed(call: Call, prepared: Prepared) -> HttpRequest:
         if call.parameters or call.payload is not None or call.accept:
