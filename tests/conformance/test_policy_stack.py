@@ -35,7 +35,7 @@ def compose_flying(
     operation: Operation, *, policy: Mapping[str, Any], tools: Tools, permits: int
 ) -> Handler[Call, Reply]:
     quickly = replace(operation, quick=quick(operation.attempt))
-    return flying(compose_stack(quickly, policy=policy, tools=tools, permits=permits), tools.clock)
+    return flying(compose_stack(quickly, policy=policy, tools=tools, permits=permits))
 
 
 class TestPolicyStack(PolicySuite):

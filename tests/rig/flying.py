@@ -10,7 +10,7 @@ from interlaced.core.dispatch import Route
 from interlaced.core.failure import Failure, Reason
 from interlaced.core.flights import Begin, Flight, Land
 from interlaced.core.model import Call, Handler, Reply
-from interlaced.core.ports import Clock, Exchange, QuickAttempt
+from interlaced.core.ports import Exchange, QuickAttempt, TimerHandle
 
 
 class _Asking:
@@ -49,7 +49,7 @@ def quick(attempt: Handler[Call, Reply]) -> QuickAttempt:
     return QuickAttempt(ask, read)
 
 
-def flying(route: Handler[Call, Reply], clock: Clock) -> Handler[Call, Reply]:
+def flying(route: Handler[Call, Reply]) -> Handler[Call, Reply]:
     """Returns what makes a call in flight first, and then on the long way."""
     assert isinstance(route, Route)
     assert route.begin is not None
@@ -61,7 +61,7 @@ def flying(route: Handler[Call, Reply], clock: Clock) -> Handler[Call, Reply]:
         flight = begin(call, landed.set_result)
         if flight is None:
             return await route(call)
-        timer = clock.call_at(flight.until, flight.expire)
+        timer = flight.watch()
         try:
             reply = await landed
         except asyncio.CancelledError:
@@ -95,6 +95,10 @@ class ScriptedFlight:
             assert isinstance(result, Exception)
             self._call.tried = result
             self._land(None)
+
+    def watch(self) -> TimerHandle:
+        """Is for those who have no timer of their own, as a fan-out has."""
+        raise NotImplementedError
 
     def expire(self) -> None:
         """Ends it in time."""

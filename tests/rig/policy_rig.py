@@ -104,9 +104,7 @@ class Stack:
             tools=self.tools,
             connector="shop",
         )
-        self.handler: Handler[Call, Reply] = (
-            flying(self.route, self.clock) if IN_FLIGHT.get() else self.route
-        )
+        self.handler: Handler[Call, Reply] = flying(self.route) if IN_FLIGHT.get() else self.route
 
     def call(self, *, deadline: float = float("inf"), key: str = "", ledger: bool = False) -> Call:
         """Makes a call; `deadline` in seconds from now."""

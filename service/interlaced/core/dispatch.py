@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeAlias
+from typing import Any, Generic, TypeAlias
 
 from interlaced.core.failure import Failure, Reason
 from interlaced.core.flights import Begin, Flight, Land
@@ -102,9 +102,13 @@ class Dispatch:
         if route is None:
             name = f"{call.connector}.{call.operation}"
             raise self._unknown_route(call).but(operation=name, attempts="0")
-        handler, _, tally = route
+        handler, begin, tally = route
         tally.count += 1
         try:
+            if begin is not None and call.tried is None:
+                reply = await _landed(begin, call)
+                if reply is not None:
+                    return reply
             return await handler(call)
         except Failure as failure:
             # Not bound to a name: whoever keeps the first failure would keep this frame, and by it
@@ -146,6 +150,27 @@ class Dispatch:
         if call.connector in self._connectors:
             return Failure(Reason.UNKNOWN_OPERATION, "the connector has no operation of this name")
         return Failure(Reason.UNKNOWN_CONNECTOR, "there is no connector of this name")
+
+
+async def _landed(begin: Begin, call: Call) -> Reply | None:
+    """Waits for a call in flight; None if it did not begin, or has to go on in a coroutine."""
+    waiter: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
+
+    def land(result: Any) -> None:
+        if not waiter.done():
+            waiter.set_result(result)
+
+    flight = begin(call, land)
+    if flight is None:
+        return None
+    timer = flight.watch()
+    try:
+        return await waiter
+    except asyncio.CancelledError:
+        flight.cancel()
+        raise
+    finally:
+        timer.cancel()
 
 
 def _parted(handler: Handler[Call, Reply]) -> _Parts:

@@ -24,9 +24,13 @@ class Flight(Protocol):
     """
 
     until: float
-    """When it is over, a time of the Clock; whoever began it sees to that by `expire`."""
+    """When it is over, a time of the Clock; whoever began it sees to that."""
     tally: Tally | None
     """Counts it, while it is under way."""
+
+    def watch(self) -> TimerHandle:
+        """Sets a timer of its own that ends it in time; whoever asks for it calls it off."""
+        ...
 
     def expire(self) -> None:
         """Ends it since its time is over, and lands it."""

@@ -18,7 +18,7 @@ from interlaced.core.dispatch import Tally
 from interlaced.core.failure import Failure
 from interlaced.core.flights import Begin, Land
 from interlaced.core.model import Call, Reply
-from interlaced.core.ports import Exchange, QuickAttempt
+from interlaced.core.ports import Exchange, QuickAttempt, TimerHandle
 from interlaced.resilience.account import cancelled, settle_failed, tell_failed, too_slow
 from interlaced.resilience.attempt import Before, Timing
 from interlaced.resilience.breaker import Breaker, BreakerState, Verdict, judge, judge_cancel
@@ -148,6 +148,10 @@ class _Flight:
             course.attempted(course.now() - self._began, None)
             self._leave(_GOOD)
             self._land(reply)
+
+    def watch(self) -> TimerHandle:
+        """Sets a timer that ends it in time."""
+        return self._course.wiring.clock.call_at(self.until, self.expire)
 
     def expire(self) -> None:
         """Ends it: the attempt's own time is over, or the whole call's."""

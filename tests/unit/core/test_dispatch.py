@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from interlaced.core.dispatch import Counted, Dispatch, Tally
+from interlaced.core.dispatch import Counted, Dispatch, Route, Tally
 from interlaced.core.failure import Failure, Reason
+from interlaced.core.flights import Flight, Land
 from interlaced.core.model import Call, Confirmation, Effort, Payload, Publication, Reply
+from interlaced.core.ports import TimerHandle
 from interlaced.testing.clock import VirtualClock
 
 
@@ -152,3 +154,102 @@ def test_a_call_is_counted_where_it_began_whatever_is_served_since() -> None:
         assert (before.count, since.count) == (0, 0)
 
     clock.run(main())
+
+
+class Plane:
+    """A flight that lands when it is told to, and writes down how it ended."""
+
+    def __init__(self, clock: VirtualClock, land: Land) -> None:
+        self.tally: Tally | None = None
+        self.until = clock.now() + 2.0
+        self.clock, self.land, self.ends = clock, land, list[str]()
+
+    def watch(self) -> TimerHandle:
+        return self.clock.call_at(self.until, self.expire)
+
+    def expire(self) -> None:
+        self.ends.append("expired")
+        self.land(None)
+
+    def cancel(self) -> None:
+        self.ends.append("cancelled")
+
+
+class Runway:
+    """A dispatch of one operation whose calls fly; `handled` are those that went on."""
+
+    def __init__(self, *, is_open: bool = True) -> None:
+        self.clock, self.tally = VirtualClock(), Tally()
+        self.planes: list[Plane] = []
+        self.handled: list[Call] = []
+        self.is_open = is_open
+        self.dispatch = Dispatch()
+        self.dispatch.swap(
+            {("shop", "Get"): Counted(Route(self.handle, self.begin), self.tally)}, {}
+        )
+
+    async def handle(self, call: Call) -> Reply:
+        self.handled.append(call)
+        return Reply(Payload("text/plain", b"handled"))
+
+    def begin(self, _call: Call, land: Land) -> Flight | None:
+        if self.is_open:
+            self.planes.append(Plane(self.clock, land))
+        return self.planes[-1] if self.is_open else None
+
+    async def ask(self) -> bytes:
+        return (await self.dispatch.call(a_call("shop", "Get"))).payload.data
+
+
+def test_a_call_that_flies_is_not_handled_and_is_counted() -> None:
+    runway = Runway()
+
+    async def main() -> bytes:
+        asking = asyncio.create_task(runway.ask())
+        await runway.clock.sleep(1.0)
+        assert runway.tally.count == 1
+        runway.planes[0].land(Reply(Payload("text/plain", b"flown")))
+        data = await asking
+        await runway.clock.sleep(5.0)
+        return data
+
+    assert runway.clock.run(main()) == b"flown"
+    assert (runway.handled, runway.planes[0].ends, runway.tally.count) == ([], [], 0)
+
+
+def test_a_call_that_cannot_fly_or_comes_too_late_is_handled() -> None:
+    grounded, late = Runway(is_open=False), Runway()
+    assert grounded.clock.run(grounded.ask()) == late.clock.run(late.ask()) == b"handled"
+    assert late.planes[0].ends == ["expired"]
+    assert (late.clock.now() - late.planes[0].until, late.tally.count) == (0.0, 0)
+
+
+def test_a_caller_who_leaves_ends_the_flight() -> None:
+    runway = Runway()
+
+    async def main() -> None:
+        asking = asyncio.create_task(runway.ask())
+        await runway.clock.sleep(1.0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        runway.planes[0].land(None)  # it had come at the same time
+        await runway.clock.sleep(5.0)
+
+    runway.clock.run(main())
+    assert (runway.planes[0].ends, runway.handled, runway.tally.count) == (["cancelled"], [], 0)
+
+
+def test_a_call_that_was_tried_in_flight_does_not_fly_again() -> None:
+    runway, call = Runway(), a_call("shop", "Get")
+    call.tried = Failure(Reason.UPSTREAM_CONNECT, "cannot be reached")
+    runway.clock.run(runway.dispatch.call(call))
+    assert (runway.planes, len(runway.handled)) == ([], 1)
+
+
+def test_a_branch_in_flight_is_counted_by_its_tally() -> None:
+    runway = Runway()
+    flight = runway.dispatch.begin(a_call("shop", "Get"), lambda _: None)
+    assert (runway.tally.count, runway.planes[0].tally) == (1, runway.tally)
+    assert flight is runway.planes[0]
+    assert runway.dispatch.begin(a_call("shop", "Nobody"), lambda _: None) is None

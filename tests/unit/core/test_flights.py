@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from interlaced.core.dispatch import Tally
 from interlaced.core.flights import Flights
+from interlaced.core.ports import TimerHandle
 from interlaced.testing.clock import VirtualClock
 
 
@@ -14,6 +15,9 @@ class Plane:
 
     def __init__(self, log: list[str], name: str, until: float) -> None:
         self.until, self.name, self.log = until, name, log
+
+    def watch(self) -> TimerHandle:
+        raise NotImplementedError  # its owner has a timer
 
     def expire(self) -> None:
         self.log.append(f"{self.name} expired")
