@@ -125,10 +125,22 @@ def _leaking() -> None:
     vars(server)["finish_batches"] = leave_batches
 
 
+def _in_tasks() -> None:
+    """Every call and branch goes the long way, in coroutines, and a branch in a task."""
+    from interlaced.resilience import stack
+
+    vars(stack)["beginning"] = _begins_nothing
+
+
+def _begins_nothing(*_: object, **__: object) -> None:
+    """Stands for what would begin a call in flight."""
+
+
 LEVERS: Mapping[str, Callable[[], None]] = {
     "nothing": _no_lever,
     "lean_transport": _aiohttp,
     "uvloop": _asyncio,
+    "flights": _in_tasks,
     "patient_threads": _impatient,
     "finished_batches": _leaking,
     "settled_memory": _collected,

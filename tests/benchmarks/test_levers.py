@@ -21,6 +21,7 @@ AWAY = {
     "nothing": "True",
     "lean_transport": "rest.Upstream(rest='http://h').transport == 'aiohttp'",
     "uvloop": "uvloop.new_event_loop.__module__.startswith('asyncio')",
+    "flights": "stack.beginning.__name__ == '_begins_nothing'",
     "patient_threads": "server.patient_threads.__name__ == 'nullcontext'",
     "finished_batches": "server.finish_batches.__name__ == 'leave_batches'",
     "settled_memory": "process.settled_memory.__name__ == 'as_python_does'",
@@ -35,6 +36,7 @@ LEVERS[sys.argv[1]]()
 from interlaced import process
 from interlaced.connectors.rest import config as rest
 from interlaced.core import feed_settings
+from interlaced.resilience import stack
 from interlaced.rpc import server, session
 from interlaced.telemetry import instruments
 bound = instruments.Number()

@@ -104,7 +104,7 @@ def test_every_reason_that_is_named_exists() -> None:
     named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", EVERYTHING))
     others = {"INTERLACE_SERVER", "INTERLACE_ADMIN", "INTERLACE_SECRETS", "INTERLACE_VECTORS"}
     codes = {code.name for code in CODES.values()} | {"NO_COLOR", "NATS_URL", "NOT_SERVING"}
-    states = {"NOT_SENT", "FIRST_OK", "BEST_EFFORT"}
+    states = {"NOT_SENT", "FIRST_OK", "BEST_EFFORT", "SCHED_BATCH"}
     assert named - set(Reason) - codes - others - states == set()
 
 
