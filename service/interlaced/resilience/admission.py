@@ -44,16 +44,13 @@ class Admission:
 class AdmissionGate:
     """Lets a call in if the process has room, else raises OVERLOADED with `retry_after`."""
 
-    __slots__ = ("_admission", "_wiring", "leave", "revoke")
+    __slots__ = ("_admission", "_wiring", "leave", "revoke", "try_enter")
 
     def __init__(self, admission: Admission, wiring: Wiring) -> None:
         self._admission = admission
         self._wiring = wiring
+        self.try_enter = admission.permits.try_take
         self.leave = self.revoke = admission.permits.give_back
-
-    def try_enter(self, request: Request) -> bool:
-        """Takes a permit if one is free."""
-        return self._admission.permits.try_take()
 
     async def enter(self, request: Request) -> None:
         """Waits for a permit where there are places to wait."""

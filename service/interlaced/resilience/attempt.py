@@ -76,7 +76,7 @@ def attempt(
         since, passed, verdict = now(), 0, Verdict.NOTHING
         try:
             for try_enter, enter in entries:
-                if not try_enter(request):
+                if not try_enter():
                     await _wait_at(enter, request)
                 passed += 1
             began = _begin(request, now(), assumed, timeout)

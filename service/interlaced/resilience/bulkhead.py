@@ -35,16 +35,13 @@ class Bulkhead:
 class BulkheadGate:
     """Holds a place of the bulkhead for each attempt; raises BULKHEAD_FULL if none is left."""
 
-    __slots__ = ("_bulkhead", "_wiring", "leave", "revoke")
+    __slots__ = ("_bulkhead", "_wiring", "leave", "revoke", "try_enter")
 
     def __init__(self, bulkhead: Bulkhead, wiring: Wiring) -> None:
         self._bulkhead = bulkhead
         self._wiring = wiring
+        self.try_enter = bulkhead.permits.try_take
         self.leave = self.revoke = bulkhead.permits.give_back
-
-    def try_enter(self, request: Request) -> bool:
-        """Takes a place if one is free."""
-        return self._bulkhead.permits.try_take()
 
     async def enter(self, request: Request) -> None:
         """Waits for a place in the queue."""

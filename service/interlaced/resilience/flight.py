@@ -74,7 +74,7 @@ def beginning(
         if began + seconds < deadline:
             deadline = call.deadline = began + seconds
         is_closed = breaker is None or breaker.state is _CLOSED
-        if deadline <= began or effort.ledger is not None or not is_closed or not try_enter(call):
+        if deadline <= began or effort.ledger is not None or not is_closed or not try_enter():
             return None
         until = began + timeout if began + timeout < deadline else deadline
         flight = _Flight(course, call, land, began, until)
@@ -94,15 +94,13 @@ def beginning(
     return begin
 
 
-def _entering(
-    gates: Sequence[Gate], revokes: Sequence[Callable[[], None]]
-) -> Callable[[Call], bool]:
+def _entering(gates: Sequence[Gate], revokes: Sequence[Callable[[], None]]) -> Callable[[], bool]:
     """Returns what lets a call in at every gate, or at none."""
     entries = tuple(gate.try_enter for gate in gates)
 
-    def try_enter(call: Call) -> bool:
+    def try_enter() -> bool:
         for passed, enter in enumerate(entries):
-            if not enter(call):
+            if not enter():
                 for revoke in revokes[:passed]:
                     revoke()
                 return False

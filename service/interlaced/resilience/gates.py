@@ -16,8 +16,8 @@ __all__ = ["Gate"]
 class Gate(Protocol):
     """Lets requests through, and is told when each that it let through is done."""
 
-    def try_enter(self, request: Request) -> bool:
-        """Lets the request through at once, or returns False and changes nothing."""
+    def try_enter(self) -> bool:
+        """Lets a request through at once, or returns False and changes nothing."""
         ...
 
     async def enter(self, request: Request) -> None:

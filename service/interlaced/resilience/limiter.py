@@ -109,7 +109,7 @@ class RateGate:
         self._wiring = wiring
         self._can_wait = can_wait
 
-    def try_enter(self, request: Request) -> bool:
+    def try_enter(self) -> bool:
         """Takes a token if one is there."""
         return self._bucket.try_take()
 

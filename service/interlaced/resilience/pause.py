@@ -92,7 +92,7 @@ class PauseGate:
         self._max_wait = max_wait
         self._now = wiring.clock.now
 
-    def try_enter(self, request: Request) -> bool:
+    def try_enter(self) -> bool:
         """Lets it through if there is no pause."""
         until = self._pause.until
         return until <= 0.0 or until <= self._now()

@@ -51,9 +51,9 @@ def whole_call(
         is_in = False
         try:
             if tried is not None:
-                is_in = try_enter(request)
+                is_in = try_enter()
                 return await _after_flight(follow, request, tried, wiring, plan if is_in else None)
-            if not try_enter(request):
+            if not try_enter():
                 alarm.set(deadline)
                 await gate.enter(request)
             is_in = True

@@ -136,10 +136,10 @@ class Wire(asyncio.Protocol):
             if not waiter.done():
                 waiter.set_result(answer)
 
+        self.begin(data, effort, receive)
         self._is_bodiless = is_head
         self.is_sent = is_whole
         self._is_usual = is_whole and not is_head
-        self._write(data, effort, receive)
         return waiter
 
     def begin(self, data: bytes, effort: Effort, receive: Receive) -> None:
@@ -147,9 +147,6 @@ class Wire(asyncio.Protocol):
         answer, once and later."""
         self._is_bodiless = False
         self.is_sent = self._is_usual = True
-        self._write(data, effort, receive)
-
-    def _write(self, data: bytes, effort: Effort, receive: Receive) -> None:
         self._receive = receive
         self._effort = effort
         effort.reached = _MAYBE

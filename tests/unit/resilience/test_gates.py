@@ -27,7 +27,7 @@ class Door:
     refuses: bool = False
     opens: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def try_enter(self, request: Request) -> bool:
+    def try_enter(self) -> bool:
         if self.is_open:
             self.told.append(f"in {self.name}")
         return self.is_open

@@ -37,7 +37,7 @@ def held_by(handler, *names):
 
 def gates(handler):
     (entries,) = held_by(handler, "entries")
-    return [type(try_enter.__self__).__name__ for try_enter, _ in entries]
+    return [type(enter.__self__).__name__ for _, enter in entries]
 
 
 def test_the_gates_stand_in_the_documented_order():
