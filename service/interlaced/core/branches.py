@@ -66,6 +66,7 @@ class Plan:
         self.policy = policy
         self.index = self._index()
         places = range(len(self.branches))
+        self.counted = frozenset(places)
         # Most plans have no branch that waits for another, and nothing to sort out.
         self.sources: tuple[frozenset[int], ...] = (frozenset(),) * len(self.branches)
         self.dependents: tuple[tuple[int, ...], ...] = ((),) * len(self.branches)
@@ -73,8 +74,7 @@ class Plan:
             self.sources = tuple(self._sources_of(place) for place in places)
             self.dependents = self._dependents()
             self._refuse_circles()
-        waited_for = {source for sources in self.sources for source in sources}
-        self.counted = frozenset(places) - waited_for
+            self.counted -= {source for sources in self.sources for source in sources}
         self.required = self._required()
         self.needed = self._needed()
 

@@ -336,7 +336,7 @@ class FanOut:
         if self._timer is not None:
             self._timer.cancel()
         self._flights.cancel()
-        for place in range(len(self._outcomes)):
+        for place in range(len(self._outcomes)) if self._missing else ():
             if self._outcomes[place] is None and place not in self._begun:
                 self._cut(place)
         for task in self._tasks.values():
