@@ -17,7 +17,7 @@ from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.flights import Begin, Flights
 from interlaced.core.model import Argument, Call, Effort, Payload, Reply
 from interlaced.core.path import Path
-from interlaced.core.ports import Clock, TimerHandle
+from interlaced.core.ports import Clock
 from interlaced.core.tasks import end_tasks
 
 __all__ = ["Decision", "Extract", "FanOut", "Outcome"]
@@ -97,7 +97,6 @@ class FanOut:
         self._needed = math.inf if plan.policy.rule is Rule.BEST_EFFORT else plan.needed
         self._has_failed = False
         self._loop = asyncio.get_running_loop()
-        self._timer: TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
         # Whoever waits is woken when so few outcomes, or fewer, are missing.
         self._wakes_at = self._missing
@@ -110,6 +109,8 @@ class FanOut:
         return tuple([outcome for outcome in self._outcomes if outcome is not None])
 
     async def __aenter__(self) -> Self:
+        # Whatever goes wrong with a branch's end, the fan-out has one.
+        self._timer = self._clock.call_at(self._deadline, self._run_out)
         for place, sources in enumerate(self._plan.sources):
             if not sources:
                 self._start(place, {})
@@ -165,21 +166,15 @@ class FanOut:
         begin = self._begin
         flight = None if begin is None else begin(call, partial(self._came, place, call))
         if flight is None:
-            self._go(place, call)
+            self._tasks[place] = self._loop.create_task(self._run(place, call))
         else:
             self._flights.add(place, flight)
-
-    def _go(self, place: int, call: Call) -> None:
-        """Begins a task, and sees to its end: flights end in time of themselves."""
-        if self._timer is None:
-            self._timer = self._clock.call_at(self._deadline, self._run_out)
-        self._tasks[place] = self._loop.create_task(self._run(place, call))
 
     def _came(self, place: int, call: Call, result: Reply | Failure | None) -> None:
         """Settles a branch that was in flight, or lets a task go on with it."""
         self._flights.remove(place)
         if result is None:
-            self._go(place, call)
+            self._tasks[place] = self._loop.create_task(self._run(place, call))
         else:
             self._land(place, result)
 
@@ -333,8 +328,7 @@ class FanOut:
     def _close(self, decision: Decision) -> None:
         """Cancels what runs, and lands what never began."""
         self.decision = decision
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         self._flights.cancel()
         for place in range(len(self._outcomes)) if self._missing else ():
             if self._outcomes[place] is None and place not in self._begun:

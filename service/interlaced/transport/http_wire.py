@@ -183,11 +183,11 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Is told that there is none any more."""
-        self._end(error)
         self.error = error
         self.is_open = False
         self._transport = None
-        self._on_lost(self)
+        self._on_lost(self)  # first: whoever closes the transport must not wait for it in vain
+        self._end(error)
 
     def eof_received(self) -> None:
         """Is told that the far side has ended. In good order, and only so, this is the end of a
@@ -259,7 +259,9 @@ class Wire(asyncio.Protocol):
                 check_begun(data, 0)
                 held += data
                 return
-        head = read_head(data[:end], is_bodiless=self._is_bodiless)
+        # Kept: when the answer is handed over, the next request may be on its way already.
+        is_bodiless = self._is_bodiless
+        head = read_head(data[:end], is_bodiless=is_bodiless)
         if head.status < 200:
             self._skip_interim(head, data[end + 4 :], effort)
             return
@@ -269,7 +271,7 @@ class Wire(asyncio.Protocol):
         self._begin_body(head)
         start = end + 4
         self._read_body(data, start, head)
-        if len(data) == start + head.length and not self._is_bodiless:
+        if len(data) == start + head.length and not is_bodiless:
             self._known.add(data[:start], head)  # nothing was refused, and nothing is missing
 
     def _skip_interim(self, head: Head, rest: bytes, effort: Effort) -> None:

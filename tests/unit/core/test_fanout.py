@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from interlaced.core.branches import Branch, BranchArgument, CompletionPolicy, Plan, Rule
 from interlaced.core.clock import TimeLimit
 from interlaced.core.failure import Failure, Reason
-from interlaced.core.fanout import Decision, FanOut, Outcome
+from interlaced.core.fanout import Decision, Extract, FanOut, Outcome
 from interlaced.core.model import Argument, Call, Effort, Payload, Reply
 from interlaced.core.path import Path, compile_pointer
 from interlaced.testing.clock import VirtualClock
@@ -110,7 +110,14 @@ class Bench:
         ]
 
 
-def open_fan_out(plan: Plan, clock: VirtualClock, perform: Perform, deadline: float) -> FanOut:
+def open_fan_out(
+    plan: Plan,
+    clock: VirtualClock,
+    perform: Perform,
+    deadline: float,
+    *,
+    extract: Extract = extract,
+) -> FanOut:
     call, begin = in_flight(perform) if Bench.in_flight else (perform, None)
     return FanOut(plan, clock=clock, call=call, extract=extract, deadline=deadline, begin=begin)
 
@@ -238,6 +245,26 @@ def test_a_bug_in_a_branch_is_that_branchs_failure() -> None:
 
     clock = VirtualClock()
     assert "secret" not in clock.run(main())
+
+
+def test_a_bug_behind_a_branch_does_not_outlive_the_fan_outs_time() -> None:
+    """What an argument is taken out of may break whoever looks into it."""
+
+    def breaks(_payload: Payload, _paths: Sequence[Path]) -> list[Argument | None]:
+        raise TypeError("a bug")
+
+    async def main() -> tuple[Decision | None, float]:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, _context: None)
+        plan, started = Plan([leg("a", 1), leg("b", after="a")], ALL), clock.now()
+        fan_out = open_fan_out(plan, clock, bench.perform, started + 5, extract=breaks)
+        async with fan_out:
+            await fan_out.finish()
+        return fan_out.decision, clock.now() - started
+
+    bench = Bench([leg("only")], ALL)
+    clock = bench.clock = VirtualClock()
+    assert clock.run(main()) == (Decision.OUT_OF_TIME, pytest.approx(5))
 
 
 def test_a_caller_that_leaves_takes_everything_along() -> None:

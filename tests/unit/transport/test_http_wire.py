@@ -308,3 +308,32 @@ async def test_an_answer_under_a_known_head_ends_a_request_that_is_not_whole() -
     wire.data_received(GOOD)
     assert isinstance(waiter.result(), HttpResponse)
     assert not wire.is_open
+
+
+async def test_a_bug_in_who_hears_the_end_does_not_keep_the_connection_in_the_books() -> None:
+    wire, _, lost = await wired()
+
+    def breaks(_answer: Answered) -> None:
+        raise ValueError("a bug")
+
+    wire.begin(b"GET", Effort(0.0), breaks)
+    with pytest.raises(ValueError, match="a bug"):
+        wire.connection_lost(None)
+    assert (lost, wire.is_open) == ([wire], False)
+
+
+async def test_the_next_request_may_begin_while_the_last_answer_is_handed_over() -> None:
+    """A connection is free before anybody hears of its answer; neither mixes with the other."""
+    wire, pipe, _ = await wired()
+    answers: list[Answered] = []
+
+    def again(answer: Answered) -> None:
+        answers.append(answer)
+        if len(answers) < 4:
+            wire.begin(b"GET", Effort(0.0), again)
+
+    wire.begin(b"GET", Effort(0.0), again)
+    for text in (GOOD, GOOD, GOOD[:-1], GOOD[-1:], GOOD):
+        wire.data_received(text)
+    assert answers == [HttpResponse(200, {"content-length": "2"}, b"{}")] * 4
+    assert (pipe.written, wire.is_open) == (b"GET" * 4, True)
