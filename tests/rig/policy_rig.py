@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
+from itertools import cycle
 from random import Random
 from typing import Any
 
@@ -156,6 +157,18 @@ def make_call(clock: VirtualClock, deadline: float = 30.0) -> Call:
     now = clock.now()
     effort = Effort(now, ledger=[])
     return Call(deadline=now + deadline, effort=effort, connector="shop", operation="Get")
+
+
+def by_turns(
+    pattern: Sequence[int], act: Callable[[int, Call, VirtualClock], Awaitable[Reply]]
+) -> Answering:
+    """Makes an upstream that acts by the next step of a pattern each time, over and over."""
+    steps = cycle(pattern)
+
+    async def behave(call: Call, clock: VirtualClock) -> Reply:
+        return await act(next(steps), call, clock)
+
+    return behave
 
 
 async def answers(call: Call, clock: VirtualClock) -> Reply:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ import grpc
 import grpc.aio
 import psutil
 import pytest
+from apart import run_apart
 from rpc_rig import Rig, a_call, info_of, serving, status_of
 
 from interlace.v1 import gateway_service_pb2 as pb
@@ -67,15 +65,8 @@ def test_calls_that_are_given_up_leave_no_native_memory() -> None:
     Without that each of these calls costs some 900 bytes for good, on both sides together. They
     have a process to themselves, where nothing else is kept: no records of the log, above all.
     """
-    path = os.pathsep.join([str(HERE.parent / "rig"), str(HERE.parent.parent / "service")])
-    done = subprocess.run(
-        [sys.executable, str(HERE / "given_up.py")],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    done = run_apart(HERE / "given_up.py")
+    assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 250
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import ipaddress
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from apart import run_apart
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -48,15 +46,7 @@ async def test_a_second_server_on_a_taken_port_fails_loudly() -> None:
 
 def test_four_loops_in_one_process_make_no_noise() -> None:
     """P14: no loop's exception handler is called."""
-    path = os.pathsep.join([str(HERE.parent / "rig"), str(HERE.parent.parent / "service")])
-    done = subprocess.run(
-        [sys.executable, str(HERE / "four_loops.py")],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_apart(HERE / "four_loops.py")
     assert "complaints: 0" in done.stdout, done.stdout + done.stderr
 
 

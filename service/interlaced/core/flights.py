@@ -77,15 +77,14 @@ class Flights:
         """Forgets the flight at a place: it has landed."""
         del self._flying[place]
 
-    def cancel(self) -> list[Any]:
-        """Ends every flight and the timer; returns the places, in the order in which they began."""
+    def cancel(self) -> None:
+        """Ends every flight, in the order in which they began, and the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer, self._rings_at = None, math.inf
         flying, self._flying = self._flying, {}
         for flight in flying.values():
             flight.cancel()
-        return list(flying)
 
     def _set(self, when: float) -> None:
         if self._timer is not None:

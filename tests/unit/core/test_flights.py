@@ -67,9 +67,9 @@ def test_what_is_cancelled_neither_lands_nor_expires() -> None:
     async def main() -> None:
         for name in ("one", "two"):
             flights.add(name, Plane(log, name, clock.now() + 1.0))
-        assert flights.cancel() == ["one", "two"]
+        flights.cancel()
         await clock.sleep(2.0)
-        assert flights.cancel() == []
+        flights.cancel()
 
     clock.run(main())
     assert log == ["one cancelled", "two cancelled"]

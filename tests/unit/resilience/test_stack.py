@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from policy_rig import ANSWER, Stack, answers, hangs, replied, too_many, unavailable
+from policy_rig import ANSWER, Stack, answers, by_turns, hangs, replied, too_many, unavailable
 
 from interlaced.core.failure import Disposition, Failure, Reached, Reason
 from interlaced.core.model import Confirmation, Effect, Effort, Event, Publication
@@ -122,19 +122,15 @@ def test_a_reply_or_a_failure_comes_back_and_nothing_is_left(behave):
 
 def play(seed: int, pattern: Sequence[int]) -> list[tuple[object, ...]]:
     """Plays a crowd against an upstream that follows a pattern; returns all that was decided."""
-    turn = 0
 
-    async def behave(call, clock):
-        nonlocal turn
-        step = pattern[turn % len(pattern)]
-        turn += 1
+    async def act(step, call, clock):
         await clock.sleep(0.01 * step)
         if step == 1:
             raise replied(Reason.UPSTREAM_RATE_LIMITED, 429, 0.5)
         return await (unavailable if step > 3 else answers)(call, clock)
 
     stack = Stack(
-        behave,
+        by_turns(pattern, act),
         {"bulkhead": {"in_flight": 3, "queue": 4}, "limit": {"rate": "50/s", "burst": 5}},
         admission=Admission(12),
         random=Random(seed),
