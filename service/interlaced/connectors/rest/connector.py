@@ -20,7 +20,7 @@ from interlaced.core.ports import (
     Sink,
     Tools,
 )
-from interlaced.transport.http import HttpSettings, HttpTransport
+from interlaced.transport.http import HttpSettings, HttpTransport, Prepared
 from interlaced.transport.http_aiohttp import AiohttpTransport
 from interlaced.transport.http_lean import LeanTransport
 from interlaced.transport.http_wire import Answered, Receive
@@ -76,11 +76,14 @@ def _operation(
     name: str, config: OperationConfig, upstream: Upstream, transport: HttpTransport, clock: Clock
 ) -> Operation:
     recipe = compile_operation(config, upstream)
+    prepared, quick = transport.prepare(recipe.method, recipe.headers), None
+    if isinstance(transport, LeanTransport):
+        quick = _quick(recipe, transport, prepared, clock)
     return Operation(
         name=name,
         effect=recipe.effect,
-        attempt=_attempt(recipe, transport, clock),
-        quick=_quick(recipe, transport, clock) if isinstance(transport, LeanTransport) else None,
+        attempt=_attempt(recipe, transport, prepared, clock),
+        quick=quick,
         description=config.description,
         parameters=recipe.parameters,
         takes_key=config.idempotency_header is not None,
@@ -88,9 +91,10 @@ def _operation(
     )
 
 
-def _attempt(recipe: Recipe, transport: HttpTransport, clock: Clock) -> Handler[Call, Reply]:
+def _attempt(
+    recipe: Recipe, transport: HttpTransport, prepared: Prepared, clock: Clock
+) -> Handler[Call, Reply]:
     """Returns what makes one attempt: build, send, read."""
-    prepared = transport.prepare(recipe.method, recipe.headers)
     make, read, send, wall = recipe.build, recipe.read, transport.send, clock.wall
 
     async def attempt(call: Call) -> Reply:
@@ -99,9 +103,10 @@ def _attempt(recipe: Recipe, transport: HttpTransport, clock: Clock) -> Handler[
     return attempt
 
 
-def _quick(recipe: Recipe, transport: LeanTransport, clock: Clock) -> QuickAttempt:
+def _quick(
+    recipe: Recipe, transport: LeanTransport, prepared: Prepared, clock: Clock
+) -> QuickAttempt:
     """Returns the same in two halves, for a connection that is there already."""
-    prepared = transport.prepare(recipe.method, recipe.headers)
     make, read_answer, begin, wall = recipe.build, recipe.read, transport.begin, clock.wall
 
     def ask(call: Call, receive: Receive) -> Exchange | None:
