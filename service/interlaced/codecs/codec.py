@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypeAlias
 
-__all__ = ["Codec", "CodecError", "Value"]
+__all__ = ["Codec", "CodecError", "UnfitError", "Value"]
 
 Value: TypeAlias = object
 """None, bool, int, float, str, bytes, a list of values, or a dict of values by str."""
@@ -21,11 +21,19 @@ class CodecError(ValueError):
         self.place = place
 
 
+class UnfitError(CodecError):
+    """A value that was read from one format, and that the other cannot hold without loss."""
+
+
 class Codec(Protocol):
     """A format of values. Both ways are lossless, or raise CodecError."""
 
     def decode(self, data: bytes, /) -> Value:
         """Reads one whole value."""
+        ...
+
+    def decode_carefully(self, data: bytes, /) -> Value:
+        """As `decode`, without the short way for what is usual; same value, same refusals."""
         ...
 
     def encode(self, value: Value, /) -> bytes:

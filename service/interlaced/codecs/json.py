@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
-from decimal import Decimal
 
+from interlaced.codecs import usual
 from interlaced.codecs.codec import CodecError, Value
+from interlaced.codecs.doubles import read_double
 
-__all__ = ["decode", "encode", "looks_like_json"]
+__all__ = ["decode", "decode_carefully", "encode", "encode_carefully", "looks_like_json"]
 
-_SAFE_DIGITS = 15
-_PRINTED_DIGITS = 17
 _FIRST = frozenset(b'{["-0123456789tfn')
 _LAST = frozenset(b'}]"0123456789el')
 _BLANK = b" \t\r\n"
@@ -28,14 +26,25 @@ def decode(data: bytes) -> Value:
     """Reads UTF-8 JSON.
 
     CodecError for anything else, and for what would be read with loss or in two ways: a number
-    beyond the range or the 17 digits of a double, NaN and infinities, a key twice in one object,
-    half a surrogate pair, nesting beyond Python's depth, a byte order mark.
+    beyond the range or the 17 digits of a double, an integer beyond the 4300 digits that Python
+    reads, NaN and infinities, a key twice in one object, half a surrogate pair, nesting beyond
+    Python's depth, a byte order mark.
     """
     try:
+        return usual.read_json(data)
+    except usual.UNUSUAL:
+        return decode_carefully(data)
+
+
+def decode_carefully(data: bytes) -> Value:
+    """As `decode`, for any spelling of JSON, at several times the cost; says what is wrong."""
+    try:
         text = data.decode("utf-8")
-        value = _DECODER.decode(text)
+        value: Value = _DECODER.decode(text)
         if "\\u" in text or "\\U" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except CodecError:
+        raise
     except UnicodeDecodeError as error:
         raise CodecError("the text is not UTF-8", f"byte {error.start}") from error
     except UnicodeEncodeError as error:
@@ -44,11 +53,21 @@ def decode(data: bytes) -> Value:
         raise CodecError("the text is not JSON", f"character {error.pos}") from error
     except RecursionError as error:
         raise CodecError("the text is nested too deeply") from error
+    except ValueError as error:
+        raise CodecError("an integer has too many digits") from error
     return value
 
 
 def encode(value: Value) -> bytes:
     """Writes compact UTF-8 JSON; CodecError for bytes, NaN, infinities, keys that are no text."""
+    try:
+        return usual.write_json(value)
+    except usual.UNUSUAL:
+        return encode_carefully(value)
+
+
+def encode_carefully(value: Value) -> bytes:
+    """As `encode`, at several times the cost; says what is wrong."""
     try:
         _check_keys(value)
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
@@ -72,30 +91,6 @@ def _check_keys(value: Value) -> None:
             _check_keys(member)
 
 
-def _read_float(text: str) -> float:
-    number = float(text)
-    if len(text) <= _SAFE_DIGITS and "e" not in text and "E" not in text:
-        return number  # 15 digits always come back as they went in
-    if text == repr(number):
-        return number  # as most printers of doubles write it
-    digits = text.lower().partition("e")[0].lstrip("-").replace(".", "").strip("0")
-    if not digits:
-        return number  # a zero, whose exponent may be beyond what Decimal can hold
-    if math.isinf(number) or number == 0.0:
-        raise CodecError("a number is beyond the range of a double")
-    # Printers of doubles write the fewest digits that name one, or up to 17.
-    printed = f"{number:.{max(1, min(len(digits), _PRINTED_DIGITS))}g}"
-    if Decimal(text) not in (Decimal(printed), Decimal(repr(number))):
-        raise CodecError("a number has more digits than a double can hold")
-    return number
-
-
-def _read_integer(text: str) -> int:
-    if len(text) > 1000:
-        raise CodecError("a number has more than 1000 digits")
-    return int(text)
-
-
 def _read_constant(_: str) -> float:
     raise CodecError("the text is not JSON: it has NaN or an infinity")
 
@@ -108,8 +103,5 @@ def _read_object(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
 
 
 _DECODER = json.JSONDecoder(
-    parse_float=_read_float,
-    parse_int=_read_integer,
-    parse_constant=_read_constant,
-    object_pairs_hook=_read_object,
+    parse_float=read_double, parse_constant=_read_constant, object_pairs_hook=_read_object
 )

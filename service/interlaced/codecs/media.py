@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from interlaced.codecs import json, msgpack
-from interlaced.codecs.codec import Codec
+from interlaced.codecs import json, msgpack, usual
+from interlaced.codecs.codec import Codec, CodecError, UnfitError
 
 __all__ = [
     "JSON",
@@ -100,12 +100,30 @@ def preferred(accept: Sequence[str], media_type: str) -> str | None:
 def transcode(data: bytes, source: str, target: str) -> bytes:
     """Writes a value of one media type in another; both need a codec.
 
-    CodecError when the bytes are not in their type, or the value does not fit the other one.
+    CodecError when the bytes are not in their type, UnfitError when the value does not fit the
+    other one.
     """
-    reader, writer = codec_for(source), codec_for(target)
-    if reader is None or writer is None:
+    names = (_family(source), _family(target))
+    if not _CODECS.keys() >= set(names):
         raise ValueError("there is no codec for these media types")
-    return data if reader is writer else writer.encode(reader.decode(data))
+    if names[0] == names[1]:
+        return data
+    try:
+        return _SHORTCUTS[names](data)
+    except usual.UNUSUAL:
+        return _transcode_carefully(data, *map(_CODECS.__getitem__, names))
+
+
+def _transcode_carefully(data: bytes, reader: Codec, writer: Codec) -> bytes:
+    value = reader.decode_carefully(data)
+    try:
+        return writer.encode(value)
+    except CodecError as error:
+        raise UnfitError(str(error), error.place) from error
 
 
 _CODECS: dict[str, Codec] = {JSON: json, MSGPACK: msgpack}
+_SHORTCUTS: dict[tuple[str, str], Callable[[bytes], bytes]] = {
+    (JSON, MSGPACK): usual.json_to_msgpack,
+    (MSGPACK, JSON): usual.msgpack_to_json,
+}

@@ -50,7 +50,7 @@ def encode(message: list[Any]) -> bytes:
 def decode(message: bytes) -> list[Any]:
     """Reads a message; WireError for anything else."""
     try:
-        value = msgpack.decode(message)
+        value = msgpack.decode_carefully(message)  # payloads are bytes, which are not usual
     except CodecError as error:
         raise WireError("the message is not MessagePack") from error
     if not isinstance(value, list):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlaced.codecs import json, msgpack
-from interlaced.codecs.codec import CodecError
+from interlaced.codecs.codec import CodecError, UnfitError
 from interlaced.codecs.media import (
     JSON,
     MSGPACK,
@@ -130,6 +130,45 @@ def test_what_would_lose_something_is_an_error(text: bytes) -> None:
         transcode(text, JSON, MSGPACK)
     with pytest.raises(CodecError):
         transcode(library.packb({"a": b"bytes"}), MSGPACK, JSON)
+
+
+@pytest.mark.parametrize(
+    ("data", "source", "target", "is_unfit"),
+    [
+        (b"[18446744073709551616]", JSON, MSGPACK, True),
+        (b"[-9223372036854775809]", JSON, MSGPACK, True),
+        (library.packb([b"bytes"]), MSGPACK, JSON, True),
+        (library.packb(float("inf")), MSGPACK, JSON, True),
+        (b"\xd6\xff\0\0\0\1", MSGPACK, JSON, True),
+        (b'{"a":1,"a":1}', JSON, MSGPACK, False),
+        (b"[1e400]", JSON, MSGPACK, False),
+        (b"NaN", JSON, MSGPACK, False),
+        (library.packb({1: 2}), MSGPACK, JSON, False),
+        (b"\x82\xa1a\x01\xa1a\x01", MSGPACK, JSON, False),
+    ],
+)
+def test_bytes_not_in_their_type_are_told_from_a_value_that_does_not_fit(
+    data: bytes, source: str, target: str, is_unfit: bool
+) -> None:
+    """The one is the upstream's fault, the other nobody's."""
+    with pytest.raises(CodecError) as caught:
+        transcode(data, source, target)
+    assert isinstance(caught.value, UnfitError) is is_unfit
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'{"a": [1.10, "\\u00e9"]}', b'{"a":"\\u003a"}', b"[" * 9 + b"1" + b"]" * 9, b"[-0,-0.0,1e2]"],
+)
+def test_what_is_unusual_becomes_the_same_msgpack(text: bytes) -> None:
+    packed = transcode(text, JSON, MSGPACK)
+    assert packed == msgpack.encode(json.decode_carefully(text))
+    assert transcode(packed, MSGPACK, JSON) == json.encode(json.decode_carefully(text))
+
+
+def test_singles_and_long_forms_become_json() -> None:
+    assert transcode(b"\xca\x3f\xc0\0\0", MSGPACK, JSON) == b"1.5"
+    assert transcode(b"\x91\xcd\0\1", MSGPACK, "text/x+json") == b"[1]"
 
 
 def test_without_a_codec_there_is_no_transcoding() -> None:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from interlaced.codecs import json
-from interlaced.codecs.codec import CodecError, Value
+from interlaced.codecs.codec import CodecError, UnfitError, Value
 from interlaced.codecs.media import (
     JSON,
     accepts,
@@ -462,13 +462,17 @@ def _rewrite(
     if reader is None or writer is None:
         return response.body
     try:
+        if pick is None and reader is not writer:
+            return transcode(response.body, source, target)
         value = reader.decode(response.body)
+    except UnfitError as error:
+        raise _unacceptable(Reached.REPLIED) from error
     except CodecError as error:
         raise _malformed(response, _describe(error)) from error
-    if pick is None and reader is writer:
+    if pick is None:
         return response.body
     try:
-        return writer.encode(value if pick is None else pick(value))
+        return writer.encode(pick(value))
     except CodecError as error:
         # It cannot be had in that type without loss, which is no fault of the upstream's.
         raise _unacceptable(Reached.REPLIED) from error
