@@ -21,6 +21,7 @@ from interlaced.resilience.stack import ConnectorGuard, compose
 from interlaced.resilience.wiring import Wiring
 from interlaced.testing.clock import VirtualClock
 from interlaced.testing.fakes import FakeObserver
+from interlaced.testing.policy_suite import Behave, ScriptedUpstream
 
 ANSWER = Reply(Payload("application/json", b'{"ok":true}'), "200")
 
@@ -35,8 +36,6 @@ OFF: dict[str, Any] = {
 IN_FLIGHT: ContextVar[bool] = ContextVar("IN_FLIGHT", default=False)
 """Whether stacks make their calls on the short way; see tests/unit/resilience/conftest.py."""
 
-Answering = Callable[[Call, VirtualClock], Awaitable[Reply]]
-
 
 class MostChance(Random):
     """Chance that always draws the most."""
@@ -45,28 +44,12 @@ class MostChance(Random):
         return b
 
 
-class Upstream:
+class Upstream(ScriptedUpstream):
     """Counts what arrives, and answers as `behave` says."""
-
-    def __init__(self, behave: Answering) -> None:
-        self.behave = behave
-        self.arrivals: list[float] = []
-        self.under_way = 0
-        self.most_under_way = 0
-        self.clock = VirtualClock()
 
     @property
     def attempts(self) -> int:
         return len(self.arrivals)
-
-    async def __call__(self, call: Call) -> Reply:
-        self.arrivals.append(self.clock.now())
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
-        try:
-            return await self.behave(call, self.clock)
-        finally:
-            self.under_way -= 1
 
 
 class Stack:
@@ -74,7 +57,7 @@ class Stack:
 
     def __init__(
         self,
-        behave: Answering,
+        behave: Behave,
         policy: Mapping[str, Any] | None = None,
         *,
         effect: Effect = Effect.SAFE,
@@ -84,8 +67,7 @@ class Stack:
     ) -> None:
         self.clock = VirtualClock()
         self.observer = FakeObserver()
-        self.upstream = Upstream(behave)
-        self.upstream.clock = self.clock
+        self.upstream = Upstream(behave, self.clock, [])
         self.tools = Tools(self.clock, random or Random(7), self.observer)
         self.policy = PolicyConfig().overlaid(policy or {})
         self.guard = ConnectorGuard("shop", self.policy, self.tools)
@@ -161,7 +143,7 @@ def make_call(clock: VirtualClock, deadline: float = 30.0) -> Call:
 
 def by_turns(
     pattern: Sequence[int], act: Callable[[int, Call, VirtualClock], Awaitable[Reply]]
-) -> Answering:
+) -> Behave:
     """Makes an upstream that acts by the next step of a pattern each time, over and over."""
     steps = cycle(pattern)
 
@@ -211,7 +193,7 @@ def replied(reason: Reason, status: int, retry_after: float | None = None) -> Fa
     )
 
 
-def too_many(retry_after: float | None = None) -> Answering:
+def too_many(retry_after: float | None = None) -> Behave:
     """Answers 429."""
 
     async def behave(call: Call, clock: VirtualClock) -> Reply:
@@ -220,7 +202,7 @@ def too_many(retry_after: float | None = None) -> Answering:
     return behave
 
 
-def slowly(seconds: float) -> Answering:
+def slowly(seconds: float) -> Behave:
     """Answers after `seconds`."""
 
     async def behave(call: Call, clock: VirtualClock) -> Reply:
