@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from multidict import CIMultiDict
 from yarl import URL
@@ -20,6 +19,7 @@ from interlaced.core.clock import TimeLimit
 from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.model import Effort
 from interlaced.core.ports import Clock, Resolve
+from interlaced.transport.aiohttp_resolver import HouseResolver
 from interlaced.transport.decoding import ACCEPT_ENCODING, body_for, too_large
 from interlaced.transport.egress import EgressGuard, is_host_name, resolve, resolver_of
 from interlaced.transport.headers import check_header, check_target, is_name
@@ -42,34 +42,6 @@ class _Prepared:
 
     method: str
     headers: CIMultiDict[str] = field(repr=False)
-
-
-class _Resolver(AbstractResolver):
-    """Resolves once per connection; what it returns is what is connected to."""
-
-    def __init__(self, lookup: Resolve) -> None:
-        self._lookup = lookup
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        addresses = await self._lookup(host, port)
-        if not addresses:
-            raise OSError("the name has no address")
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in addresses
-        ]
-
-    async def close(self) -> None:
-        """Has nothing to close."""
 
 
 class _Request(aiohttp.ClientRequest):
@@ -238,7 +210,7 @@ class AiohttpTransport:
             limit=0,  # the bulkhead bounds: aiohttp's own queue has hung before (P19)
             keepalive_timeout=settings.idle,
             use_dns_cache=False,  # one look-up per connection, pinned to it
-            resolver=_Resolver(self._lookup),
+            resolver=HouseResolver(self._lookup),
             socket_factory=self._socket,
             ssl=self._tls,
         )

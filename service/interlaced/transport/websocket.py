@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, WSMsgType
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from interlaced.core.clock import TimeLimit
 from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.ports import Clock, Resolve
 from interlaced.core.retry_after import retry_after_seconds
+from interlaced.transport.aiohttp_resolver import HouseResolver
 from interlaced.transport.egress import EgressGuard, resolve, resolver_of
 from interlaced.transport.http_errors import harmless
 
@@ -216,7 +216,7 @@ def _session(settings: WebSocketSettings, catch: _Catch) -> aiohttp.ClientSessio
     connector = aiohttp.TCPConnector(
         force_close=True,
         use_dns_cache=False,
-        resolver=_Resolver(resolver_of(settings.guard, settings.resolve)),
+        resolver=HouseResolver(resolver_of(settings.guard, settings.resolve)),
         # One address after the other: a race would swallow what the guard raises.
         happy_eyeballs_delay=None,
         socket_factory=guarded_socket,
@@ -228,31 +228,6 @@ def _session(settings: WebSocketSettings, catch: _Catch) -> aiohttp.ClientSessio
         middlewares=(catch,),
         trust_env=False,
     )
-
-
-class _Resolver(AbstractResolver):
-    """Lets aiohttp ask our resolver, which checks every address of a name."""
-
-    def __init__(self, resolve: Resolve) -> None:
-        self._resolve = resolve
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for address in await self._resolve(host, port)
-        ]
-
-    async def close(self) -> None:
-        """Has nothing to free."""
 
 
 class _Catch:

@@ -254,6 +254,14 @@ async def test_a_name_with_one_private_address_is_refused() -> None:
         assert server.connections == 0
 
 
+async def test_a_name_without_an_address_is_a_failed_connect() -> None:
+    async def nowhere(host: str, port: int) -> list[str]:
+        return []
+
+    failure = await failure_of("ws://name.example/feed", guard=EgressGuard(), resolve=nowhere)
+    assert failure.reason is Reason.UPSTREAM_CONNECT
+
+
 @asynccontextmanager
 async def answering(status: int, headers: dict[str, str] | None = None) -> AsyncIterator[str]:
     async def answer(request: web.Request) -> web.Response:
