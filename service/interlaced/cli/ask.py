@@ -10,12 +10,15 @@ import typer
 
 from interlace import Branch, Call, CallResult, Client, Effort, Outcome, Payload, Policy
 from interlaced.cli.connect import (
+    ADDRESS,
     ApiKeyOption,
     CaOption,
     CertOption,
+    FormatOption,
     KeyOption,
     Server,
     ServerOption,
+    TimeoutOption,
     as_json,
     bytes_of,
     pairs,
@@ -27,11 +30,6 @@ from interlaced.cli.connect import (
 from interlaced.cli.output import Exit, Style, fail, paint, print_json, say, show, suggest
 
 __all__ = ["call", "fanout", "register"]
-
-_ADDRESS = "127.0.0.1:7070"
-
-FormatOption = Annotated[Style, typer.Option("--format", help="text or json.")]
-TimeoutOption = Annotated[str, typer.Option(help="The most time it may take: 5s.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +49,7 @@ def call(
     idempotency_key: Annotated[str, typer.Option(help="Makes a write safe to repeat.")] = "",
     ledger: Annotated[bool, typer.Option("--ledger", help="Show every attempt and wait.")] = False,
     output: FormatOption = Style.TEXT,
-    server: ServerOption = _ADDRESS,
+    server: ServerOption = ADDRESS,
     tls_ca: CaOption = None,
     tls_cert: CertOption = None,
     tls_key: KeyOption = None,
@@ -93,7 +91,7 @@ def fanout(
     timeout: TimeoutOption = "",
     stream: Annotated[bool, typer.Option("--stream", help="Show outcomes as they land.")] = False,
     output: FormatOption = Style.TEXT,
-    server: ServerOption = _ADDRESS,
+    server: ServerOption = ADDRESS,
     tls_ca: CaOption = None,
     tls_cert: CertOption = None,
     tls_key: KeyOption = None,

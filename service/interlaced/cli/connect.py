@@ -15,16 +15,19 @@ from grpc import StatusCode
 from interlace import ChannelConfig, Client, InterlaceError, Tls
 from interlace.channel import is_local
 from interlaced.cli.files import check_ca, check_certificate, read_api_key, read_file
-from interlaced.cli.output import Exit, fail, suggest
+from interlaced.cli.output import Exit, Style, fail, suggest
 from interlaced.core.units import parse_duration
 
 __all__ = [
+    "ADDRESS",
     "ApiKeyOption",
     "CaOption",
     "CertOption",
+    "FormatOption",
     "KeyOption",
     "Server",
     "ServerOption",
+    "TimeoutOption",
     "as_json",
     "bytes_of",
     "describe",
@@ -35,6 +38,9 @@ __all__ = [
     "typed",
 ]
 
+ADDRESS = "127.0.0.1:7070"
+"""Where the service is, unless it is said."""
+
 ServerOption = Annotated[
     str, typer.Option(help="The gRPC address of the service.", envvar="INTERLACE_SERVER")
 ]
@@ -42,6 +48,8 @@ CaOption = Annotated[Path | None, typer.Option("--tls-ca", help="Trust this CA, 
 CertOption = Annotated[Path | None, typer.Option("--tls-cert", help="Client certificate, PEM.")]
 KeyOption = Annotated[Path | None, typer.Option("--tls-key", help="Its private key, PEM.")]
 ApiKeyOption = Annotated[Path | None, typer.Option(help="A file that holds an API key.")]
+FormatOption = Annotated[Style, typer.Option("--format", help="text or json.")]
+TimeoutOption = Annotated[str, typer.Option(help="The most time it may take: 5s.")]
 
 _NOBODY = {StatusCode.UNAVAILABLE, StatusCode.CANCELLED}
 _UNKNOWN = {"UNKNOWN_CONNECTOR", "UNKNOWN_OPERATION", "UNKNOWN_FEED"}

@@ -20,12 +20,15 @@ from interlace import (
     Subscription,
 )
 from interlaced.cli.connect import (
+    ADDRESS,
     ApiKeyOption,
     CaOption,
     CertOption,
+    FormatOption,
     KeyOption,
     Server,
     ServerOption,
+    TimeoutOption,
     as_json,
     bytes_of,
     pairs,
@@ -38,9 +41,6 @@ from interlaced.cli.output import Exit, Style, fail, print_json, say, show, sugg
 __all__ = ["publish", "register", "watch"]
 
 _MOST_POSITIONS = 32
-_ADDRESS = "127.0.0.1:7070"
-
-FormatOption = Annotated[Style, typer.Option("--format", help="text or json.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +60,7 @@ def watch(
     ] = "block",
     count: Annotated[int, typer.Option(min=0, help="End after so many events; 0 goes on.")] = 0,
     output: FormatOption = Style.TEXT,
-    server: ServerOption = _ADDRESS,
+    server: ServerOption = ADDRESS,
     tls_ca: CaOption = None,
     tls_cert: CertOption = None,
     tls_key: KeyOption = None,
@@ -115,9 +115,9 @@ def publish(
     key: Annotated[str, typer.Option(help="Events of one key keep their order.")] = "",
     attribute: Annotated[list[str], typer.Option(help="NAME=VALUE")] = [],  # noqa: B006  # typer copies it
     media_type: Annotated[str, typer.Option(help="Of the content.")] = "application/json",
-    timeout: Annotated[str, typer.Option(help="The most time it may take: 5s.")] = "",
+    timeout: TimeoutOption = "",
     output: FormatOption = Style.TEXT,
-    server: ServerOption = _ADDRESS,
+    server: ServerOption = ADDRESS,
     tls_ca: CaOption = None,
     tls_cert: CertOption = None,
     tls_key: KeyOption = None,
