@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import Sequence
 from random import Random
 from typing import Protocol
@@ -13,7 +12,7 @@ from interlaced.core.failure import EndOfFeed, Failure, NotConnected, Reason
 from interlaced.core.model import Delivery, Gap, GapWhy
 from interlaced.core.ports import Clock, FeedBinding, Start, StartKind
 from interlaced.core.replay import close_reader
-from interlaced.core.tasks import end_tasks
+from interlaced.core.tasks import TaskOwner
 
 __all__ = ["Intake", "Pump", "PumpOwner"]
 
@@ -75,7 +74,7 @@ class PumpOwner(Protocol):
         ...
 
 
-class Pump:
+class Pump(TaskOwner):
     """Reads one feed and reconnects with full jitter.
 
     A feed with replay goes on exactly after `position`, which its owner sets as it takes events;
@@ -91,13 +90,13 @@ class Pump:
         "_owner",
         "_random",
         "_start",
-        "_task",
         "position",
     )
 
     is_needed = False
 
     def __init__(self, owner: PumpOwner, *, clock: Clock, random: Random) -> None:
+        super().__init__()
         self._owner = owner
         self._clock = clock
         self._random = random
@@ -106,21 +105,6 @@ class Pump:
         self._epoch: int | None = None
         self._is_new = True
         self._attempt = 0
-        self._task: asyncio.Task[None] | None = None
-
-    def run(self, before: asyncio.Task[None] | None = None) -> None:
-        """Starts to read once the task `before`, which ends another connection, is done."""
-        # In a context of its own: it outlives whoever happened to come first, and must not log
-        # with that one's request id.
-        context = contextvars.Context()
-        self._task = asyncio.create_task(self._run(before), context=context)
-
-    async def stop(self, before: asyncio.Task[None] | None = None) -> None:
-        """Stops reading, closes the connection, and awaits what ends an earlier one."""
-        if self._task is not None:
-            await end_tasks([self._task])
-        if before is not None:
-            await before
 
     def forget_position(self) -> None:
         """Goes on from now: the positions so far mean nothing to the feed that follows."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from pathlib import Path
 from random import Random
 
@@ -13,7 +12,7 @@ from interlaced.core.failure import Failure, NotConnected
 from interlaced.core.pump import Pump
 from interlaced.core.replay import close_reader, start_after
 from interlaced.core.shared_feed import SharedFeed
-from interlaced.core.tasks import end_tasks
+from interlaced.core.tasks import TaskOwner
 from interlaced.relay.leader import Leader
 from interlaced.relay.link import Link, open_link, place_of
 from interlaced.relay.term import Lock, socket_path, take_lock
@@ -29,7 +28,7 @@ _PATIENCE = 10
 _GONE = (OSError, EOFError, WireError, TimeoutError)
 
 
-class RelayIntake:
+class RelayIntake(TaskOwner):
     """Leads if nobody else does, follows otherwise, and takes over from a leader that dies.
 
     A feed that replays goes on exclusively after what this worker has; any other begins a term of
@@ -37,12 +36,12 @@ class RelayIntake:
     """
 
     def __init__(self, shared: SharedFeed, *, folder: Path, random: Random) -> None:
+        super().__init__()
         self._shared = shared
         self._folder = folder
         self._random = random
         self._pump: Pump | None = None
         self._leader: Leader | None = None
-        self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._is_forgetful = False
         self._is_broken = False
@@ -62,18 +61,6 @@ class RelayIntake:
     def is_needed(self) -> bool:
         """Whether other workers follow this one."""
         return self._leader is not None and self._leader.has_followers
-
-    def run(self, before: asyncio.Task[None] | None = None) -> None:
-        """Starts to lead or to follow once `before` is done."""
-        context = contextvars.Context()
-        self._task = asyncio.create_task(self._run(before), context=context)
-
-    async def stop(self, before: asyncio.Task[None] | None = None) -> None:
-        """Stops; another worker takes over if it has subscribers."""
-        if self._task is not None:
-            await end_tasks([self._task])
-        if before is not None:
-            await before
 
     def forget_position(self) -> None:
         """Goes on from now with the feed that follows."""

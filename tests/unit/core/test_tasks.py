@@ -1,10 +1,30 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 
 import pytest
 
-from interlaced.core.tasks import end_tasks, outlast
+from interlaced.core.tasks import TaskOwner, end_tasks, outlast
+
+REQUEST: ContextVar[str] = ContextVar("REQUEST", default="nobody's")
+
+
+class Diary(TaskOwner):
+    """Notes what it does, and when the one before has ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+
+    async def _run(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        self.notes.append(REQUEST.get())
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.notes.append("ended")
 
 
 async def stubborn(released: asyncio.Event) -> None:
@@ -51,3 +71,40 @@ async def test_outlasting_cancels_nothing_and_is_not_cut_short() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert task.result() is True
+
+
+async def test_an_owned_task_begins_after_the_one_before_and_ends_with_stop() -> None:
+    diary, released = Diary(), asyncio.Event()
+    before = asyncio.ensure_future(stubborn(released))
+    diary.run(before)
+    await asyncio.sleep(0)
+    assert diary.notes == []
+    before.cancel()
+    released.set()
+    await asyncio.wait([before])
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await diary.stop()
+    assert diary.notes == ["nobody's", "ended"]
+
+
+async def test_an_owned_task_knows_nothing_of_the_request_that_started_it() -> None:
+    diary = Diary()
+    REQUEST.set("the first subscriber's")
+    diary.run()
+    await asyncio.sleep(0)
+    assert diary.notes == ["nobody's"]
+    await diary.stop()
+
+
+async def test_a_stop_returns_only_when_the_one_before_has_ended_too() -> None:
+    released = asyncio.Event()
+
+    async def wait() -> None:
+        await released.wait()
+
+    stopping = asyncio.ensure_future(Diary().stop(asyncio.ensure_future(wait())))
+    await asyncio.sleep(0)
+    assert not stopping.done()
+    released.set()
+    await stopping
