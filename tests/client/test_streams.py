@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from interlace.errors import ClientClosed, InterlaceError, Unavailable
-from interlace.streams import Duplex, ReadStream, end_tasks
+from interlace.streams import Duplex, LinkOwner, ReadStream, end_tasks
 
 
 class ScriptedCall:
@@ -156,6 +156,51 @@ async def test_close_ends_both_tasks_and_says_so() -> None:
     await duplex.close()
     assert [type(error) for error in port.endings] == [ClientClosed]
     assert asyncio.all_tasks() == before
+
+
+class Standing(Port):
+    """A link that stands until its stream ends."""
+
+    def __init__(self, call: ScriptedCall) -> None:
+        super().__init__()
+        self.is_over = False
+        self.duplex: Duplex[object, object] = Duplex(call, self)
+
+    def ended(self, error: InterlaceError | None) -> None:
+        super().ended(error)
+        self.is_over = True
+
+
+class Owner(LinkOwner[Standing]):
+    """Has the link that it is given."""
+
+    def __init__(self, call: ScriptedCall) -> None:
+        super().__init__()
+        self._link = Standing(call)
+
+
+async def test_a_clean_exit_waits_for_the_service_to_end_the_stream() -> None:
+    call = ScriptedCall()
+
+    async def leave() -> None:
+        async with Owner(call):
+            pass
+
+    leaving = asyncio.ensure_future(leave())
+    while not call.is_half_closed:
+        await asyncio.sleep(0)
+    assert not leaving.done()
+    call.answers.put_nowait(grpc.aio.EOF)
+    await leaving
+
+
+async def test_any_other_exit_cuts_the_stream() -> None:
+    call = ScriptedCall()
+    with pytest.raises(LookupError):
+        async with Owner(call):
+            raise LookupError
+    assert call.is_cancelled
+    assert not call.is_half_closed
 
 
 async def test_ended_tasks_have_ended() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import grpc
@@ -15,7 +14,7 @@ from interlace.calls import duration
 from interlace.errors import DeliveryLost, ErrorFacts, InterlaceError, error_from_status
 from interlace.events import Event, read_event
 from interlace.feed import lost_stream
-from interlace.streams import Duplex
+from interlace.streams import Duplex, LinkOwner
 from interlace.v1 import feed_service_pb2 as pb
 
 __all__ = ["Consumer", "Delivery"]
@@ -134,7 +133,7 @@ class _Link:
         self.news.set()
 
 
-class Consumer:
+class Consumer(LinkOwner[_Link]):
     """Yields deliveries; at most `credit` of them are unsettled at a time.
 
     It never ends by itself: when the stream is lost it joins the group again, after a back-off, and
@@ -145,13 +144,12 @@ class Consumer:
     def __init__(
         self, open_stream: OpenStream, opening: pb.ConsumeOpen, reconnect: Reconnect | None
     ) -> None:
+        super().__init__()
         self._open_stream = open_stream
         self._opening = opening
         self._reconnect = reconnect
         self._backoff = Backoff(reconnect or Reconnect())
-        self._link: _Link | None = None
         self._not_before = 0.0
-        self._is_over = False
 
     def __aiter__(self) -> Self:
         return self
@@ -185,26 +183,9 @@ class Consumer:
 
     async def close(self) -> None:
         """Leaves the group; nothing of it is left when this returns."""
-        self._is_over = True
         if self._link is not None:
             self._link.news.set()
-            await self._link.duplex.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._is_over = True
-        try:
-            if kind is None and self._link is not None and not self._link.is_over:
-                await self._link.duplex.finish()
-        finally:
-            await self.close()
+        await super().close()
 
     async def _connected(self) -> _Link:
         if self._link is None:

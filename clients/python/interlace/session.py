@@ -6,8 +6,7 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, Self, TypeAlias, Unpack
+from typing import Any, TypeAlias, Unpack
 
 import grpc
 
@@ -21,7 +20,7 @@ from interlace.errors import (
     SessionLost,
     TooLarge,
 )
-from interlace.streams import Duplex
+from interlace.streams import Duplex, LinkOwner
 from interlace.v1 import call_pb2
 from interlace.v1 import gateway_service_pb2 as pb
 
@@ -151,27 +150,26 @@ class _Link:
         self._lost(self, error)
 
 
-class Session:
+class Session(LinkOwner[_Link]):
     """Many calls in flight over one stream; cheaper per call than `Client.call`.
 
-    Use it as an async context manager. A clean exit waits for the calls in flight; any other
-    cancels them. When the stream is lost, every call on it fails with SessionLost, whose `reached`
-    says whether it may have been performed; nothing is repeated. The next call opens a new stream,
-    after a back-off when the one before never answered; with `reconnect=None` it fails instead.
+    Use it as an async context manager. A clean exit waits for the calls in flight; any other, like
+    `close`, fails them with SessionLost, and so does the loss of the stream: `reached` says whether
+    a call may have been performed, and nothing is repeated. The next call opens a new stream, after
+    a back-off when the one before never answered; with `reconnect=None` it fails instead.
     """
 
     def __init__(
         self, open_stream: OpenStream, *, deadline: float, reconnect: Reconnect | None
     ) -> None:
+        super().__init__()
         self._open_stream = open_stream
         self._deadline = deadline
         self._reconnect = reconnect
         self._numbers = itertools.count(1)
         self._backoff = Backoff(reconnect or Reconnect())
-        self._link: _Link | None = None
         self._last: InterlaceError | None = None
         self._not_before = 0.0
-        self._is_closed = False
 
     async def call(
         self,
@@ -203,7 +201,7 @@ class Session:
     async def _connected(self, ask: _Ask) -> _Link:
         """Returns the stream, opening one if there is none."""
         while True:
-            if self._is_closed:
+            if self._is_over:
                 raise _lost(None, Reached.NOT_SENT)
             if self._link is not None and not self._link.is_over:
                 return self._link
@@ -233,28 +231,6 @@ class Session:
             return
         wait = self._backoff.wait(now, retry_after)
         self._not_before = now + (self._reconnect.maximum if wait is None else wait)
-
-    async def close(self) -> None:
-        """Ends the stream; calls in flight fail with SessionLost."""
-        self._is_closed = True
-        if self._link is not None:
-            await self._link.duplex.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._is_closed = True
-        try:
-            if kind is None and self._link is not None and not self._link.is_over:
-                await self._link.duplex.finish()
-        finally:
-            await self.close()
 
 
 def _lost(error: InterlaceError | None, reached: Reached) -> SessionLost:

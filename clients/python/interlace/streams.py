@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Any, Generic, Protocol, TypeVar
+from types import TracebackType
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import grpc
 
 from interlace.errors import ClientClosed, InterlaceError, error_from_rpc, is_own_cancel
 
-__all__ = ["Duplex", "DuplexPort", "ReadStream", "end_tasks"]
+__all__ = ["Duplex", "DuplexPort", "Link", "LinkOwner", "ReadStream", "end_tasks"]
 
 ResponseT = TypeVar("ResponseT")
 RequestT = TypeVar("RequestT")
@@ -144,6 +145,52 @@ class Duplex(Generic[RequestT, ResponseT]):
                 raise
             return False
         return True
+
+
+class Link(Protocol):
+    """One stream and what is under way on it."""
+
+    is_over: bool
+    """Whether nothing will come any more."""
+
+    @property
+    def duplex(self) -> Duplex[Any, Any]:
+        """The stream itself."""
+        ...
+
+
+LinkT = TypeVar("LinkT", bound=Link)
+
+
+class LinkOwner(Generic[LinkT]):
+    """Has one link at a time, and none that outlives the block it is used in: a clean exit waits
+    until the service has ended the stream, any other cuts it."""
+
+    def __init__(self) -> None:
+        self._link: LinkT | None = None
+        self._is_over = False
+
+    async def close(self) -> None:
+        """Ends the stream at once; nothing of it is left when this returns."""
+        self._is_over = True
+        if self._link is not None:
+            await self._link.duplex.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._is_over = True
+        try:
+            if kind is None and self._link is not None and not self._link.is_over:
+                await self._link.duplex.finish()
+        finally:
+            await self.close()
 
 
 async def end_tasks(*tasks: asyncio.Task[Any]) -> None:
