@@ -49,7 +49,7 @@ from google.protobuf.message import DecodeError, Message
 from interlaced.codecs.codec import CodecError, Value
 from interlaced.codecs.transcode_careful import CarefulReader
 from interlaced.codecs.transcode_fast import UNUSUAL, FastReader, read_object
-from interlaced.codecs.transcode_plan import Element, Kind, Plans
+from interlaced.codecs.transcode_plan import Element, Kind, Plan, Plans
 from interlaced.codecs.transcode_print import Printer
 
 __all__ = ["Transcoder"]
@@ -79,15 +79,16 @@ class Transcoder(Generic[M]):
         descriptor: Any = message.DESCRIPTOR  # each back-end of protobuf has its own class of it
         self._element = Element.of_message(descriptor)
         self._careful = CarefulReader(self._plans, self._pool, ignore_unknown=ignore_unknown)
-        self._readers = self._compile_readers() if self._element.kind is Kind.MESSAGE else []
+        self._spelled = self._compile(nulls=True)
+        self._readers = self._order()
         self._print = Printer(descriptor, self._plans, self._print_any).print
         self._printers: dict[str, Printer] = {}
         self._encode = msgspec.json.Encoder().encode
 
-    def _compile_readers(self) -> list[FastReader[M]]:
+    def _compile(self, *, nulls: bool) -> list[FastReader[M]]:
         """One for JSON names, and one for original names if there are others."""
-        reached = self._plans.reach(self._element.child)
-        if any(plan.peculiar for plan in reached):
+        reached = self._reach()
+        if not reached or any(plan.peculiar for plan in reached):
             return []
         several = any(field.name != field.json_name for plan in reached for field in plan.fields)
         return [
@@ -96,9 +97,21 @@ class Transcoder(Generic[M]):
                 self._plans,
                 original_names=original,
                 ignore_unknown=self._ignore_unknown,
+                nulls=nulls,
             )
             for original in ((False, True) if several else (False,))
         ]
+
+    def _order(self) -> list[FastReader[M]]:
+        """What JSON is tried with in turn: where integers are texts, first what is made for it."""
+        if not any(field.has_long for plan in self._reach() for field in plan.fields):
+            return self._spelled
+        pairs = zip(self._compile(nulls=False), self._spelled, strict=True)
+        return [reader for pair in pairs for reader in pair]
+
+    def _reach(self) -> list[Plan]:
+        plain = self._element.kind is Kind.MESSAGE
+        return self._plans.reach(self._element.child) if plain else []
 
     def from_json(self, data: bytes) -> M:
         """Reads one JSON document of UTF-8; CodecError with the field's path for what is wrong."""
@@ -109,7 +122,7 @@ class Transcoder(Generic[M]):
         for reader in self._readers[1:]:
             with suppress(*UNUSUAL):
                 message = reader.read_json(data)
-                self._prefer(reader)
+                self._readers = _prefer(reader, self._readers)
                 return message
         return self._read_carefully(_parse(data))
 
@@ -120,19 +133,15 @@ class Transcoder(Generic[M]):
         a double beyond 2**53 was meant to be is not known any more, so no integer is read from it.
         """
         try:
-            return self._readers[0].read_data(value)
+            return self._spelled[0].read_data(value)
         except UNUSUAL:
             pass  # another reader may take it, or say what is wrong
-        for reader in self._readers[1:]:
+        for reader in self._spelled[1:]:
             with suppress(*UNUSUAL):
                 message = reader.read_data(value)
-                self._prefer(reader)
+                self._spelled = _prefer(reader, self._spelled)
                 return message
         return self._read_carefully(value)
-
-    def _prefer(self, reader: FastReader[M]) -> None:
-        """Tries first what worked last: an upstream spells its keys in one way."""
-        self._readers = [reader, *(other for other in self._readers if other is not reader)]
 
     def _read_carefully(self, value: Value) -> M:
         try:
@@ -175,6 +184,11 @@ class Transcoder(Generic[M]):
         if Element.of_message(held).kind is not Kind.MESSAGE:
             return {"@type": message.type_url, "value": printed}
         return {"@type": message.type_url, **printed}
+
+
+def _prefer(found: FastReader[M], readers: list[FastReader[M]]) -> list[FastReader[M]]:
+    """Puts first what worked last: an upstream spells its keys in one way, and has null or not."""
+    return [found, *(reader for reader in readers if reader is not found)]
 
 
 def _parse(data: bytes) -> Value:

@@ -1,7 +1,7 @@
 """Writes the source of the functions that put what msgspec has parsed into a message.
 
-`build` sets field by field what JSON writes in another way than protobuf: a constructor would want
-a dict for each time and each wrapper, and take longer to read those than it takes to set a field.
+They set field by field: a constructor would want a dict for each message, with the names of its
+fields, and take longer to read those than it takes to set a field.
 """
 
 from __future__ import annotations
@@ -10,136 +10,150 @@ import keyword
 
 from interlaced.codecs.transcode_plan import Element, Field, Kind, Plan
 
-__all__ = ["DYNAMIC", "LONGS", "ONE_TIME", "PLAIN_KINDS", "Builder", "block", "child_of"]
+__all__ = ["DYNAMIC", "LONGS", "ONE_TIME", "Builder", "block", "child_of"]
 
 ONE_TIME = 2**40
-"""What one Timestamp adds to a count of keys: a text of JSON has less keys than that."""
-
-PLAIN_KINDS = frozenset(
-    {
-        Kind.INT32,
-        Kind.UINT32,
-        Kind.DOUBLE,
-        Kind.FLOAT,
-        Kind.BOOL,
-        Kind.STRING,
-        Kind.BYTES,
-        Kind.ENUM,
-    }
-)
-"""What protobuf takes as msgspec parsed it."""
+"""What one Timestamp adds to a count of colons, besides its own: no text of JSON has so many."""
 
 LONGS = frozenset({Kind.INT64, Kind.UINT64})
 DYNAMIC = frozenset({Kind.STRUCT, Kind.VALUE, Kind.LIST})
-_MANY_LONGS = 3
-"""So many single fields of 64 bits are faster converted as a whole."""
+_MOST_INLINED = 24
+"""A message of more fields has a function of its own wherever it is held."""
 
 
 class Builder:
-    """Writes the lines of `build`; `index` has the number of each type by name.
+    """Writes the lines of `build`; `plans` has the plan of each type by name.
 
-    A list of a type that is not in `built` is made by constructors, from objects as `read` has
-    left them, or as they were parsed for a type in `untouched`. `called` collects the functions
-    that the lines call, with the names of their types.
+    With `nulls` they look for null, and convert the texts of 64-bit integers. `called` collects
+    the names of the types whose functions the lines call.
     """
 
-    def __init__(self, index: dict[str, int], built: set[str], untouched: set[str]) -> None:
-        self._index = index
-        self._built = built
-        self._untouched = untouched
-        self.called: list[tuple[str, str]] = []
+    def __init__(self, plans: dict[str, Plan], *, nulls: bool, suffix: str = "") -> None:
+        self._plans = plans
+        self._index = {name: index for index, name in enumerate(plans)}
+        self._nulls = nulls
+        self.called: list[str] = []
+        self._message, self._data, self._value = f"m{suffix}", f"d{suffix}", f"v{suffix}"
+        self._held, self._map, self._add = f"u{suffix}", f"w{suffix}", f"add{suffix}"
+        # What is inlined has variables of its own, and inlines nothing.
+        self._inner = None if suffix else Builder(plans, nulls=nulls, suffix="1")
 
     def write(self, plan: Plan) -> list[str]:
-        """The lines that set the fields of m from d, and make n the number of keys and times."""
-        taken = {field.name: f"d.f{index}" for index, field in enumerate(plan.fields)}
-        together = _find_longs(plan)
-        # Most fields of most messages are there: the absent ones are taken off.
-        lines = [f"n = {len(plan.fields)}"]
-        if together:
-            lines += _put_longs(together, [taken[field.name] for field in together])
-        for field in plan.fields:
-            if field not in together:
-                lines += self._field(plan, field, taken[field.name])
-        return lines
+        """The lines that set the fields of m from d, and take those that are not there off n.
 
-    def function_of(self, field: Field) -> str:
-        """What reads the messages in a field of a type that is built: "build" or "read"."""
-        return "read" if field.repeated and child_of(field.element) not in self._built else "build"
+        Most fields of most messages are there, so n has been raised by the number of all; and it
+        is raised further, by the keys and times within.
+        """
+        return [
+            line
+            for index, field in enumerate(plan.fields)
+            for line in self._field(plan, field, f"{self._data}.f{index}")
+        ]
 
     def _field(self, plan: Plan, field: Field, taken: str) -> list[str]:
-        kind = field.element.kind
-        absent = f"if (v := {taken}) is UNSET: n -= 1"
+        kind, value = field.element.kind, self._value
+        absent = f"if ({value} := {taken}) is UNSET: n -= 1"
         if kind is Kind.ANY:
             return [absent, "else: raise CodecError('an Any is for the careful reader')"]
-        lines = [*_count_times(field), *self._put(plan, field)]
-        if kind in {Kind.NULL, Kind.VALUE} and not field.repeated and field.key is None:
+        lines = [*self._count_times(field), *self._put(plan, field)]
+        single = not field.repeated and field.key is None
+        if not self._nulls or (single and kind in {Kind.NULL, Kind.VALUE}):
             return [absent, *block("else:", lines)]
-        return [absent, *block("elif v is not None:", lines)]
+        return [absent, *block(f"elif {value} is not None:", lines)]
+
+    def _count_times(self, field: Field) -> list[str]:
+        """Adds the times in v, the field, to n."""
+        if field.element.kind is not Kind.TIMESTAMP:
+            return []
+        single = not field.repeated and field.key is None
+        one = ONE_TIME + 2
+        return [f"n += {one}" if single else f"n += len({self._value}) * {one}"]
 
     def _put(self, plan: Plan, field: Field) -> list[str]:
         """The lines that put v, the field, into m."""
-        to, element = _attribute(field), field.element
+        to, element = _attribute(self._message, field), field.element
         if field.key is not None:
             return self._put_map(field, to)
         if field.repeated:
             return self._put_list(element, to)
         if element.message is None:
-            return [_assign(field, _convert(element, "v"))]
-        lines = self._fill(element, to, "v")
-        if element.kind is Kind.MESSAGE:
-            # An empty object sets no field, and is a message all the same.
-            has = f"has{self._index[plan.message.full_name]}(m, {field.name!r})"
-            lines.append(f"if not {has}: {to}.SetInParent()")
-        return lines
+            return [_assign(self._message, field, self._convert(element, self._value))]
+        if element.kind is not Kind.MESSAGE:
+            return self._fill(element, to, self._value)
+        # An empty object sets no field, and is a message all the same.
+        has = f"has{self._index[plan.message.full_name]}({self._message}, {field.name!r})"
+        held = self._held
+        lines = [f"{held} = {to}", *self._build(element, held, self._value)]
+        return [*lines, f"if not {has}: {held}.SetInParent()"]
 
     def _put_list(self, element: Element, to: str) -> list[str]:
-        if element.kind in LONGS:
-            return [f"{to}.extend(longs(v))"]
+        value = self._value
+        if element.kind in LONGS and self._nulls:
+            return [f"{to}.extend(longs({value}))"]
         if element.message is None:
-            item = _convert(element, "x")
-            return [f"{to}.extend({'v' if item == 'x' else f'[{item} for x in v]'})"]
-        child = child_of(element)
-        if child and child not in self._built:
-            lines = [*self.count_read(element, "x"), "add(**x)"]
-        else:
-            lines = self._fill(element, "add()", "x")
-        return [f"add = {to}.add", *block("for x in v:", lines)]
+            item = self._convert(element, "x")
+            return [f"{to}.extend({value if item == 'x' else f'[{item} for x in {value}]'})"]
+        lines = self._fill(element, f"{self._add}()", "x")
+        return [f"{self._add} = {to}.add", *block(f"for x in {value}:", lines)]
 
     def _put_map(self, field: Field, to: str) -> list[str]:
-        key = "boolean(k)" if field.key is Kind.BOOL else "k"
-        head = ["n += len(v)", f"w = {to}"]
-        if field.element.kind in LONGS:
-            return [*head, f"for k, x in zip(v, longs([*v.values()])): w[{key}] = x"]
+        value = self._value
+        place = f"{self._map}[{'boolean(k)' if field.key is Kind.BOOL else 'k'}]"
+        head = [f"n += len({value})", f"{self._map} = {to}"]
+        if field.element.kind in LONGS and self._nulls:
+            whole = f"zip({value}, longs([*{value}.values()]))"
+            return [*head, f"for k, x in {whole}: {place} = x"]
         if field.element.message is None:
-            item = _convert(field.element, "x")
-            return [*head, f"for k, x in v.items(): w[{key}] = {item}"]
-        lines = self._fill(field.element, f"w[{key}]", "x")
-        return [*head, *block("for k, x in v.items():", lines)]
+            item = self._convert(field.element, "x")
+            return [*head, f"for k, x in {value}.items(): {place} = {item}"]
+        lines = self._fill(field.element, place, "x")
+        return [*head, *block(f"for k, x in {value}.items():", lines)]
 
     def _fill(self, element: Element, message: str, value: str) -> list[str]:
         """The lines that fill the message of the expression `message`."""
-        kind = element.kind
+        kind, held = element.kind, self._held
         if kind is Kind.WRAPPER:
-            return [f"{message}.value = {_convert(element.wrapped, value)}"]
+            return [f"{message}.value = {self._convert(element.wrapped, value)}"]
         if kind is Kind.MESSAGE:
-            return [f"n += {self._call('build', element)}({message}, {value}, left - 1)"]
-        if kind in {Kind.TIMESTAMP, Kind.DURATION}:
-            return [f"u = {message}", f"u.seconds, u.nanos = {kind}({value})"]
-        lines = [f"u = {message}", "u.SetInParent()"]
+            return self._build(element, message, value)
+        lines = [f"{held} = {message}"]
+        if kind is Kind.TIMESTAMP:
+            return [*lines, *_read_moment(held, value)]
+        if kind is Kind.DURATION:
+            return [*lines, f"{held}.seconds, {held}.nanos = {kind}({value})"]
+        lines.append(f"{held}.SetInParent()")
         if kind is Kind.FIELD_MASK:
-            return [*lines, f"u.paths.extend({kind}({value})['paths'])"]
-        return [f"n += keys({value})", *lines, f"u.MergeFromString({kind}({value}))"]
+            return [*lines, f"{held}.paths.extend({kind}({value})['paths'])"]
+        return [f"n += keys({value})", *lines, f"{held}.MergeFromString({kind}({value}))"]
 
-    def _call(self, function: str, element: Element) -> str:
+    def _build(self, element: Element, message: str, value: str) -> list[str]:
+        """The lines that fill a plain message."""
         name = child_of(element)
-        self.called.append((function, name))
-        return f"{function}{self._index[name]}"
+        plan, inner = self._plans[name], self._inner
+        if inner is None or not _is_leaf(plan):
+            self.called.append(name)
+            return [f"n += build{self._index[name]}({message}, {value}, left - 1)"]
+        return inner.inline(plan, message, value)
 
-    def count_read(self, element: Element, value: str) -> list[str]:
-        """The line that makes an object ready for its constructor, and counts its keys."""
-        if child_of(element) in self._untouched:
-            return [f"n += len({value})"]
-        return [f"n += {self._call('read', element)}({value}, left - 1)"]
+    def inline(self, plan: Plan, message: str, value: str) -> list[str]:
+        """The lines of `write` for other expressions, where a call would cost more than they do."""
+        lines = [f"n += {len(plan.fields)}"] if plan.fields else []
+        return [
+            *lines,
+            f"{self._message} = {message}",
+            f"{self._data} = {value}",
+            *self.write(plan),
+        ]
+
+    def _convert(self, element: Element, value: str) -> str:
+        """The expression of what protobuf takes for a value that is no message."""
+        if element.kind is Kind.NULL:
+            return f"null({value})"
+        if element.kind not in LONGS or not self._nulls:
+            return value
+        # A text is taken at once if it is spelled as that integer is.
+        same = f"i if str(i := int({value})) == {value} else wide({value})"
+        return f"({value} if {value}.__class__ is int else {same})"
 
 
 def child_of(element: Element) -> str:
@@ -147,41 +161,24 @@ def child_of(element: Element) -> str:
     return str(element.child.full_name) if element.kind is Kind.MESSAGE else ""
 
 
-def _count_times(field: Field) -> list[str]:
-    """Adds the times in v, the field, to n."""
-    if field.element.kind is not Kind.TIMESTAMP:
-        return []
-    single = not field.repeated and field.key is None
-    return [f"n += {ONE_TIME}" if single else f"n += len(v) * {ONE_TIME}"]
+def _is_leaf(plan: Plan) -> bool:
+    """Whether it is built in the function of the message that holds it."""
+    return (
+        len(plan.fields) <= _MOST_INLINED
+        and not plan.oneofs
+        and all(field.element.kind is not Kind.MESSAGE for field in plan.fields)
+    )
 
 
-def _find_longs(plan: Plan) -> list[Field]:
-    """The fields of 64 bits that are converted as a whole: single ones, and a list behind them."""
-    longs = [field for field in plan.fields if field.element.kind in LONGS and field.key is None]
-    single = [field for field in longs if not field.repeated and _is_name(field)]
-    if len(single) < _MANY_LONGS:
-        return []
-    return [*single, *[field for field in longs if field.repeated][:1]]
-
-
-def _put_longs(fields: list[Field], taken: list[str]) -> list[str]:
-    """Converts them as a whole if no single one is missing; a list is the last of them."""
-    places = [_attribute(field) for field in fields]
-    names = [f"x{index}" for index, _ in enumerate(fields)]
-    lines = [f"{name} = {value}" for name, value in zip(names, taken, strict=True)]
-    each: list[str] = []
-    for name, place, field in zip(names, places, fields, strict=True):
-        put = f"{place}.extend(longs({name}))" if field.repeated else f"{place} = long({name})"
-        each += [f"    if {name} is UNSET: n -= 1", f"    elif {name} is not None: {put}"]
-    behind: list[str] = []
-    if fields[-1].repeated:
-        name, place = names.pop(), places.pop()
-        behind = [f"    if y: {place}.extend(y)", f"    elif {name} is UNSET: n -= 1"]
-        whole = f"{', '.join(places)}, *y = longs([{', '.join(names)}, *({name} or ())])"
-    else:
-        whole = f"{', '.join(places)} = longs([{', '.join(names)}])"
-    # Nothing at all and null are false; so is the number 0, which is no text anyway.
-    return [*lines, f"if {' and '.join(names)}:", f"    {whole}", *behind, "else:", *each]
+def _read_moment(message: str, text: str) -> list[str]:
+    """The lines that read a time; the function is for one that is not in UTC."""
+    return [
+        f"if (z := fractions[{text}[19:]]) is None:",
+        f"    {message}.seconds, {message}.nanos = {Kind.TIMESTAMP}({text})",
+        "else:",
+        f"    {message}.seconds = hours[{text}[:14]] + clock[{text}[14:19]]",
+        f"    if z: {message}.nanos = z",
+    ]
 
 
 def _is_name(field: Field) -> bool:
@@ -190,27 +187,16 @@ def _is_name(field: Field) -> bool:
     return name.isidentifier() and name.isascii() and not keyword.iskeyword(name)
 
 
-def _attribute(field: Field) -> str:
-    return f"m.{field.name}" if _is_name(field) else f"getattr(m, {field.name!r})"
+def _attribute(owner: str, field: Field) -> str:
+    return f"{owner}.{field.name}" if _is_name(field) else f"getattr({owner}, {field.name!r})"
 
 
-def _assign(field: Field, value: str) -> str:
+def _assign(owner: str, field: Field, value: str) -> str:
     if _is_name(field):
-        return f"m.{field.name} = {value}"
-    return f"setattr(m, {field.name!r}, {value})"
+        return f"{owner}.{field.name} = {value}"
+    return f"setattr({owner}, {field.name!r}, {value})"
 
 
 def block(head: str, body: list[str]) -> list[str]:
     """A head with its body, or nothing where the body is empty."""
     return [head, *(f"    {line}" for line in body)] if body else []
-
-
-def _convert(element: Element, value: str) -> str:
-    """The expression of what protobuf takes for a value that is no message."""
-    if element.kind in PLAIN_KINDS:
-        return value
-    if element.kind is Kind.NULL:
-        return "0"
-    # A text is taken at once if it is spelled as that integer is.
-    same = f"i if str(i := int({value})) == {value} else wide({value})"
-    return f"({value} if {value}.__class__ is int else {same})"

@@ -1,12 +1,14 @@
-"""What msgspec lets pass for each message type, and what it makes of it.
+"""What msgspec lets pass for each message type: a struct, with its fields under their numbers.
 
-A type that `build` reads becomes a struct, with a field for each field under its number; one that
-`read` hands to a constructor becomes a dict.
+There are two ways. One takes null everywhere, and the texts of 64-bit integers as texts. In the
+other msgspec converts texts to numbers itself, faster than anything behind it could. Asked to do
+that, it also takes "null" for null and 1 for true, and rounds what has a point. So null is no part
+of those types, and a float or a text is part of them, which protobuf then refuses.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -38,11 +40,23 @@ _TYPES: dict[Kind, Any] = {
 }
 """What msgspec lets pass; integers in a double stay below what it rounds."""
 
+_CONVERTED_TYPES = _TYPES | {
+    Kind.INT32: int | float,
+    Kind.UINT32: int | float,
+    Kind.INT64: int | float,
+    Kind.UINT64: int | float,
+    Kind.DOUBLE: _TYPES[Kind.DOUBLE] | str,
+    Kind.FLOAT: _TYPES[Kind.FLOAT] | str,
+    Kind.BOOL: bool | str | float,
+    Kind.NULL: Any,
+}
+"""The same where msgspec converts texts: protobuf takes no float for an integer or a bool."""
 
-def describe(reached: list[Plan], writer: SourceWriter) -> Any:
-    """The type that msgspec reads for the first of the plans."""
-    forms = _Forms(reached, writer)
-    root = forms.of(writer.root, reached[0].message.full_name)
+
+def describe(reached: list[Plan], writer: SourceWriter, *, nulls: bool = True) -> Any:
+    """The type that msgspec reads for the first of the plans; without `nulls` it converts texts."""
+    forms = _Forms(reached, writer, nulls=nulls)
+    root = forms.of(reached[0].message.full_name)
     forms.finish()
     return root
 
@@ -50,63 +64,54 @@ def describe(reached: list[Plan], writer: SourceWriter) -> Any:
 class _Forms:
     """Makes each type empty, so that others may name it, and describes its fields later."""
 
-    def __init__(self, reached: list[Plan], writer: SourceWriter) -> None:
+    def __init__(self, reached: list[Plan], writer: SourceWriter, *, nulls: bool) -> None:
         self._plans = {plan.message.full_name: plan for plan in reached}
         self._writer = writer
-        self._made: dict[tuple[str, str], Any] = {}
-        self._waiting: list[tuple[str, str]] = []
+        self._nulls = nulls
+        self._types = _TYPES if nulls else _CONVERTED_TYPES
+        self._made: dict[str, Any] = {}
+        self._waiting: list[str] = []
 
-    def of(self, function: str, name: str) -> Any:
-        """The type of what `function` reads a message from."""
-        made = self._made.get((function, name))
+    def of(self, name: str) -> Any:
+        """The struct of a message type."""
+        made = self._made.get(name)
         if made is None:
-            plan = self._plans[name]
-            made = self._make_struct(plan) if function == "build" else _make_dict(plan)
-            self._made[function, name] = made
-            self._waiting.append((function, name))
+            made = self._made[name] = self._make(self._plans[name])
+            self._waiting.append(name)
         return made
 
     def finish(self) -> None:
         """Describes the fields of all types that were asked for."""
         while self._waiting:
-            function, name = form = self._waiting.pop()
-            described = self._made[form]
+            name = self._waiting.pop()
+            described = self._made[name].__annotations__
             for index, field in enumerate(self._plans[name].fields):
-                held = self._type_of_field(function, field)
-                if function == "build":
-                    described.__annotations__[f"f{index}"] = held | msgspec.UnsetType
-                else:
-                    described.__annotations__[self._writer.key(field)] = held
-            if function == "read":
-                described.__optional_keys__ = frozenset(described.__annotations__)
+                described[f"f{index}"] = self._type_of_field(field) | msgspec.UnsetType
 
-    def _make_struct(self, plan: Plan) -> type[msgspec.Struct]:
+    def _make(self, plan: Plan) -> type[msgspec.Struct]:
         fields = [(f"f{index}", Any, msgspec.UNSET) for index, _ in enumerate(plan.fields)]
         keys = {f"f{index}": self._writer.key(field) for index, field in enumerate(plan.fields)}
         return msgspec.defstruct(plan.message.name, fields, rename=keys, gc=False)
 
-    def _type_of_field(self, function: str, field: Field) -> Any:
-        held: Any = self._type(function, field)
+    def _type_of_field(self, field: Field) -> Any:
+        held: Any = self._type(field)
         if field.key is not None:
             # A key that is no text is a text in JSON; msgspec reads integers, and not booleans.
-            key: Any = str if field.key in {Kind.STRING, Kind.BOOL} else int
-            return dict[key, held] | None  # made from data
-        if field.repeated:
-            return list[held] | None
-        return held if held in (None, Any) else held | None
+            key: Any = self._types[Kind.INT32]
+            if field.key in {Kind.STRING, Kind.BOOL}:
+                key = str
+            held = dict[key, held]
+        elif field.repeated:
+            held = list[held]
+        return held if held in (None, Any) or not self._nulls else held | None
 
-    def _type(self, function: str, field: Field) -> Any:
+    def _type(self, field: Field) -> Any:
         element = field.element
         if element.kind is Kind.MESSAGE:
-            below = self._writer.function_of(function, field)
-            return self.of(below, element.child.full_name)
+            return self.of(element.child.full_name)
         if element.enum is not None and element.kind is Kind.ENUM:
             # Only names that are there: protobuf 6.33 dies of half a surrogate pair in a name.
-            return Literal[tuple(element.enum.values_by_name)] | int
+            return Literal[tuple(element.enum.values_by_name)] | self._types[Kind.INT32]
         if element.kind is Kind.WRAPPER:
-            return _TYPES[element.wrapped.kind]
-        return _TYPES[element.kind]
-
-
-def _make_dict(plan: Plan) -> Any:
-    return TypedDict(plan.message.name, {}, total=False)  # type: ignore[operator]  # made from data
+            return self._types[element.wrapped.kind]
+        return self._types[element.kind]

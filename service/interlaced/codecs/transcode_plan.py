@@ -124,6 +124,13 @@ class Field:
     oneof: str
     """The oneof that it shares with others, or empty."""
 
+    @property
+    def has_long(self) -> bool:
+        """Whether it holds 64-bit integers, which are texts in JSON."""
+        element = self.element
+        kind = element.wrapped.kind if element.kind is Kind.WRAPPER else element.kind
+        return kind in {Kind.INT64, Kind.UINT64}
+
 
 class Plan:
     """The fields of one message type in the order of their numbers."""

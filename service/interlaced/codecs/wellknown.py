@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from google.protobuf import duration_pb2, field_mask_pb2
 
 __all__ = [
+    "CLOCK_SECONDS",
     "CLOCK_TEXTS",
     "FRACTION_HEADS",
+    "FRACTION_NANOS",
     "FRACTION_TAILS",
+    "HOUR_SECONDS",
     "HOUR_TEXTS",
     "LARGEST_FLOAT",
     "SHORT_FRACTIONS",
@@ -58,14 +61,14 @@ THOUSAND_TEXTS = tuple(f"{number:03d}" for number in range(1000))
 _HOUR_STARTS = {f"{hour:02d}:": hour * 3600 for hour in range(24)}
 CLOCK_TEXTS = tuple(f"{second // 60:02d}:{second % 60:02d}" for second in range(3600))
 """Minutes and seconds, by the seconds of their hour."""
-_CLOCK = {text: second for second, text in enumerate(CLOCK_TEXTS)}
+CLOCK_SECONDS = {text: second for second, text in enumerate(CLOCK_TEXTS)}
+"""The seconds of an hour, by their minutes and seconds."""
 _MILLIS = {f".{text}": number * 1_000_000 for number, text in enumerate(THOUSAND_TEXTS)}
 _MICROS = {text: number * 1000 for number, text in enumerate(THOUSAND_TEXTS)}
 _LAST_MICROS = {f"{text}Z": micros for text, micros in _MICROS.items()}
 _LAST_NANOS = {f"{text}Z": number for number, text in enumerate(THOUSAND_TEXTS)}
 _MILLIS_OF_SPANS = {f"{text[1:]}s": nanos for text, nanos in _MILLIS.items()}
 _SHORT_SPANS = {nanos: f"{text}s" for text, nanos in _MILLIS.items()} | {0: "s"}
-_FRACTIONS = {"Z": 0} | {f"{text}Z": nanos for text, nanos in _MILLIS.items()}
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\dT", re.A).fullmatch
 _OFFSET = re.compile(r"(?:\.(\d{1,9}))?([+-])([01]\d|2[0-3]):([0-5]\d)", re.A).fullmatch
@@ -90,31 +93,32 @@ def read_moment(text: str) -> tuple[int, int]:
     """Reads RFC 3339 into the seconds and nanos of a Timestamp."""
     try:
         # Look-ups check the digits as they read them, faster than a pattern could.
-        seconds = _HOURS[text[:14]] + _CLOCK[text[14:19]]
+        seconds = HOUR_SECONDS[text[:14]] + CLOCK_SECONDS[text[14:19]]
     except (KeyError, ValueError) as error:
         raise CodecError(_NO_TIME) from error
     rest = text[19:]
-    nanos = _FRACTIONS.get(rest)
-    if nanos is None:
-        return _read_rest(seconds, rest)
-    return seconds, nanos
+    nanos = FRACTION_NANOS[rest]
+    return _read_offset(seconds, rest) if nanos is None else (seconds, nanos)
 
 
-def _read_rest(seconds: int, rest: str) -> tuple[int, int]:
-    """A time that is neither in whole seconds nor in milliseconds of UTC."""
-    try:
-        if len(rest) == 8:
-            return seconds, _MILLIS[rest[:4]] + _LAST_MICROS[rest[4:]]
-        if len(rest) == 11:
-            return seconds, _MILLIS[rest[:4]] + _MICROS[rest[4:7]] + _LAST_NANOS[rest[7:]]
-    except KeyError:
-        return _read_offset(seconds, rest)
-    decimals = rest[1:-1]
-    if rest.isascii() and decimals.isdecimal() and rest[0] == "." and rest[-1] == "Z":
-        if len(decimals) > 9:
-            raise CodecError(_NO_TIME)
-        return seconds, int(decimals) * _POWERS[len(decimals)]
-    return _read_offset(seconds, rest)
+class _Fractions(dict[str, int | None]):
+    """The nanos of what stands behind a second of UTC, such as ".500Z"; None for all else."""
+
+    def __missing__(self, text: str) -> int | None:
+        try:
+            if len(text) == 8:
+                return _MILLIS[text[:4]] + _LAST_MICROS[text[4:]]
+            if len(text) == 11:
+                return _MILLIS[text[:4]] + _MICROS[text[4:7]] + _LAST_NANOS[text[7:]]
+        except KeyError:
+            return None
+        decimals = text[1:-1]
+        usual = text.isascii() and decimals.isdecimal() and text[0] == "." and text[-1] == "Z"
+        return int(decimals) * _POWERS[len(decimals)] if usual and len(decimals) < 10 else None
+
+
+FRACTION_NANOS = _Fractions({"Z": 0} | {f"{text}Z": nanos for text, nanos in _MILLIS.items()})
+"""Nanos by what stands behind a second; None where that is not UTC. It keeps the short ones."""
 
 
 def _read_offset(seconds: int, rest: str) -> tuple[int, int]:
@@ -157,7 +161,8 @@ class _HourStarts(dict[str, int]):
         return start
 
 
-_HOURS = _HourStarts()
+HOUR_SECONDS = _HourStarts()
+"""The second at which an hour such as "2020-02-29T13:" begins, read once."""
 
 
 class _Days(dict[int, str]):
@@ -327,7 +332,8 @@ def read_double(value: Value) -> float:
             return float(value)
         if not _NUMBER(value):
             raise CodecError("the text is no number")
-        value = int(value) if _WHOLE(value) else Decimal(value)
+        # No integer knows "-0".
+        value = int(value) if _WHOLE(value) and int(value) else Decimal(value)
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise CodecError("the value is no number")
     try:

@@ -283,6 +283,16 @@ def test_messages_lie_in_one_another_as_deep_as_the_oracle_lets_them() -> None:
         RICH.from_json(nest(101).encode())
 
 
+@pytest.mark.parametrize("depth", range(95, 102))
+@pytest.mark.parametrize(
+    "held",
+    ['"oneLeaf":{"id":"x"}', '"manyLeaf":[{}]', '"mapTimestamp":{"a":"1970-01-01T00:00:01Z"}'],
+)
+def test_a_message_that_is_built_where_it_is_held_is_as_deep_as_any(held: str, depth: int) -> None:
+    verdict = judge(RICH, Rich, '{"oneRich":' * depth + "{" + held + "}" + "}" * depth)
+    assert verdict == ("same" if depth < 99 else "refused")
+
+
 def test_well_known_types_are_transcoded_on_their_own_too() -> None:
     stamp = Transcoder(timestamp_pb2.Timestamp)
     assert (

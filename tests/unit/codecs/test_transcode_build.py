@@ -1,4 +1,4 @@
-"""What JSON writes in another way than protobuf is set field by field, and nothing is lost."""
+"""A message is set field by field from what was parsed, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_lists_and_maps_are_filled_in_place(key: str, value: object) -> None:
     assert read(Rich, {key: value}) == json_format.ParseDict({key: value}, Rich())
 
 
-def test_objects_in_a_list_go_to_constructors_under_the_names_of_their_fields() -> None:
+def test_objects_in_a_list_are_read_under_the_names_of_their_fields() -> None:
     kind = descriptor_pb2.UninterpretedOption
     content = {
         "name": [{"namePart": "a", "isExtension": True}, {"namePart": "b", "isExtension": False}],

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from rich_proto import Leaf, Rich
+from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
+from rich_proto import Rich
 
 from interlaced.codecs.transcode_fast import UNUSUAL, FastReader, has_keys, read_object
 from interlaced.codecs.transcode_plan import Plans
@@ -29,6 +29,8 @@ def _make_counters() -> Any:
 
 Counters = _make_counters()
 USUAL = FastReader(Rich, Plans(), original_names=False)
+WITHOUT_NULL = FastReader(Rich, Plans(), original_names=False, nulls=False)
+BOTH = pytest.mark.parametrize("reader", [USUAL, WITHOUT_NULL], ids=["nulls", "no nulls"])
 
 
 def test_the_two_spellings_have_a_reader_each() -> None:
@@ -38,10 +40,11 @@ def test_the_two_spellings_have_a_reader_each() -> None:
         USUAL.read_json(b'{"one_int32":1}')
 
 
+@BOTH
 @pytest.mark.parametrize(
     "text",
     [
-        '{"oneInt32":true}', '{"oneInt32":1.0}', '{"oneInt32":"1"}', '{"oneInt64":"01"}',
+        '{"oneInt32":true}', '{"oneInt32":1.0}', '{"oneInt32":"1.0"}', '{"oneInt64":"01"}',
         '{"oneDouble":true}', '{"oneDouble":9007199254740993}', '{"oneFloat":1e39}',
         '{"oneFloat":16777217}', '{"oneColor":true}', '{"oneColor":"PUCE"}', '{"oneBytes":"_w"}',
         '{"nope":1}', '{"oneInt32":1,"oneInt32":1}', '{"orInt32":1,"orBool":true}',
@@ -57,9 +60,61 @@ def test_the_two_spellings_have_a_reader_each() -> None:
         '{"oneTimestamp":"2020-01-01T00\\u003a00\\u003a00Z","oneInt32":1,"oneInt32":2}',
     ],
 )  # fmt: skip
-def test_the_unusual_is_left_to_the_careful_reader(text: str) -> None:
+def test_the_unusual_is_left_to_the_careful_reader(reader: FastReader[Rich], text: str) -> None:
     with pytest.raises(UNUSUAL):
-        USUAL.read_json(text.encode())
+        reader.read_json(text.encode())
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"oneBool":"true"}', '{"oneBool":"1"}', '{"oneBool":1}', '{"oneBool":0}',
+        '{"manyBool":["false"]}', '{"manyBool":[1]}', '{"mapBool":{"a":"true"}}',
+        '{"oneBoolvalue":"true"}', '{"oneBoolvalue":1}', '{"mayBool":0}',
+        '{"oneInt64":"null"}', '{"oneInt32":"NULL"}', '{"oneNull":"null"}', '{"oneNull":"None"}',
+        '{"manyInt32":"null"}', '{"oneLeaf":"null"}', '{"mapInt64":"null"}', '{"mapNull":{"a":0}}',
+        '{"oneInt64value":"null"}', '{"oneDouble":"null"}', '{"oneStruct":"null"}',
+        '{"oneInt64":"1.0"}', '{"oneInt64":"9007199254740993.0"}', '{"oneInt64":"1e-400"}',
+        '{"oneInt64":"0.99999999999999999999"}', '{"oneInt64":"nan"}', '{"oneInt64":1.0}',
+        '{"oneUint64":"18446744073709551616"}', '{"oneUint64":"-1"}', '{"oneInt32":"2147483648"}',
+        '{"oneInt64value":"1e2"}', '{"mapInt64":{"a":1e2}}', '{"byInt64":{"1.0":"x"}}',
+        '{"byInt64":{"1e2":"x"}}', '{"byInt64":{"1":"x","1.0":"y"}}', '{"byInt64":{"nan":"x"}}',
+        '{"oneDouble":"inf"}', '{"oneDouble":"nan"}', '{"oneDouble":"Infinity"}',
+        '{"oneDouble":"1e400"}', '{"oneDouble":"9007199254740993"}', '{"oneFloat":"1e39"}',
+        '{"oneFloat":"16777217"}', '{"manyDouble":["nan"]}', '{"mapFloat":{"a":"inf"}}',
+        '{"oneColor":"1.0"}', '{"oneColor":1.0}', '{"manyColor":["1e-400"]}', '{"oneColor":"nan"}',
+    ],
+)  # fmt: skip
+def test_no_text_becomes_what_only_msgspec_takes_it_for(
+    reader: FastReader[Rich], text: str
+) -> None:
+    with pytest.raises(UNUSUAL):
+        reader.read_json(text.encode())
+
+
+def test_texts_of_integers_are_taken_with_null_and_without() -> None:
+    text = (
+        '{"oneInt64":"-9223372036854775808","oneUint64":"18446744073709551615","mayInt64":"0",'
+        '"manyInt64":["9007199254740993","-1"],"mapUint64":{"a":"9007199254740993"},'
+        '"oneInt64value":"9007199254740993","byUint64":{"18446744073709551615":"x"},"orInt64":"0"}'
+    )
+    read = USUAL.read_json(text.encode())
+    assert WITHOUT_NULL.read_json(text.encode()) == read
+    assert read == Rich(
+        one_int64=-(2**63), one_uint64=2**64 - 1, may_int64=0, many_int64=[2**53 + 1, -1],
+        map_uint64={"a": 2**53 + 1}, one_int64value={"value": 2**53 + 1},
+        by_uint64={2**64 - 1: "x"}, or_int64=0,
+    )  # fmt: skip
+
+
+def test_null_is_left_to_the_reader_that_knows_it_and_a_value_may_be_null() -> None:
+    for text in ('{"oneInt32":null}', '{"manyInt64":null}', '{"oneLeaf":{"id":null}}'):
+        assert USUAL.read_json(text.encode()) == json_format.Parse(text, Rich())
+        with pytest.raises(UNUSUAL):
+            WITHOUT_NULL.read_json(text.encode())
+    for text in ('{"oneValue":null}', '{"oneNull":null,"mayNull":null}'):
+        assert WITHOUT_NULL.read_json(text.encode()) == json_format.Parse(text, Rich())
 
 
 def test_unknown_keys_are_skipped_where_that_was_asked_for_and_other_spellings_never() -> None:
@@ -78,11 +133,6 @@ def test_plain_data_is_read_and_stays_as_it_is() -> None:
         USUAL.read_data({"manyLeaf": [{"id": "x", "nope": 1}]})
 
 
-def test_a_plain_type_has_nothing_to_do_in_python() -> None:
-    reader = FastReader(Leaf, Plans(), original_names=False)
-    assert "def read0(d, left):\n    n = len(d)\n    return n" in reader.source
-
-
 @pytest.mark.parametrize(
     ("text", "keys"),
     [('{"a":1}', 1), ('{"a" :":"}', 1), ('{"a":":\\":"}', 1), ('{"a":{"b":[{"c":""}]}}', 3)],
@@ -98,16 +148,18 @@ def test_an_object_has_each_key_once() -> None:
         read_object([("a", 1), ("a", 1)])
 
 
-def test_texts_of_64_bits_are_read_together_and_alone() -> None:
-    message = USUAL.read_json(b'{"manyInt64":["-5",6],"manyUint64":["7","8"],"mapInt64":{}}')
+@BOTH
+def test_texts_of_64_bits_are_read_together_and_alone(reader: FastReader[Rich]) -> None:
+    message = reader.read_json(b'{"manyInt64":["-5",6],"manyUint64":["7","8"],"mapInt64":{}}')
     assert message == Rich(many_int64=[-5, 6], many_uint64=[7, 8])
 
 
 @pytest.mark.parametrize("listed", [{}, {"rowIds": ["4", "5"]}])
-def test_single_fields_of_64_bits_are_converted_as_a_whole_if_all_are_there(
-    listed: dict[str, list[str]],
+@pytest.mark.parametrize("nulls", [True, False])
+def test_single_fields_of_64_bits_are_converted_whichever_are_there(
+    listed: dict[str, list[str]], *, nulls: bool
 ) -> None:
-    reader = FastReader(Counters, Plans(), original_names=False)
+    reader = FastReader(Counters, Plans(), original_names=False, nulls=nulls)
     every = {"firstRow": "1", "lastRow": "-2", "allRows": "18446744073709551615", **listed}
     whole = reader.read_json(json.dumps(every).encode())
     rows = [4, 5] if listed else []
@@ -115,16 +167,17 @@ def test_single_fields_of_64_bits_are_converted_as_a_whole_if_all_are_there(
     some = {"lastRow": 3, **listed}
     part = reader.read_json(json.dumps(some, separators=(",", ":")).encode())
     assert part == Counters(last_row=3, row_ids=rows)
-    for odd in ("1,2", "null", " 1", "1.0", "01", "true", "18446744073709551616"):
+    for odd in ("1,2", "null", " 1", "1.0", "01", "true", "18446744073709551616", "1e2", ""):
         for text in ({**every, "allRows": odd}, {"firstRow": odd}):
             with pytest.raises(UNUSUAL):
                 reader.read_json(json.dumps(text).encode())
 
 
-def test_a_time_and_its_colons_hide_no_key() -> None:
+@BOTH
+def test_a_time_and_its_colons_hide_no_key(reader: FastReader[Rich]) -> None:
     text = '{"manyTimestamp":["2020-01-01T00:00:00Z","2020-01-01T01:00:00+01:00"],"oneInt32":1%s}'
-    message = USUAL.read_json((text % "").encode())
+    message = reader.read_json((text % "").encode())
     assert [one.seconds for one in message.many_timestamp] == [1577836800] * 2  # type: ignore[attr-defined]  # made at run time
     for more in (',"nope":1', ',"oneInt32":2', ',"oneString":"a:b","nope":{}'):
         with pytest.raises(UNUSUAL):
-            USUAL.read_json((text % more).encode())
+            reader.read_json((text % more).encode())

@@ -1,21 +1,21 @@
-"""msgspec makes structs for what is built, and dicts for constructors."""
+"""msgspec makes a struct of each message, and lets pass what its fields take."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
-from google.protobuf import descriptor_pb2
 from google.protobuf.message import Message
-from rich_proto import Leaf, Rich, Shelf
+from rich_proto import Rich, Shelf
 
 from interlaced.codecs.transcode_forms import describe
 from interlaced.codecs.transcode_plan import Plans
 from interlaced.codecs.transcode_source import SourceWriter
 
 
-def form_of(kind: type[Message], *, original_names: bool = False) -> type:
+def form_of(kind: type[Message], *, nulls: bool = True) -> type:
     reached = Plans().reach(kind.DESCRIPTOR)
-    made: type = describe(reached, SourceWriter(reached, original_names=original_names))
+    writer = SourceWriter(reached, original_names=False, nulls=nulls)
+    made: type = describe(reached, writer, nulls=nulls)
     return made
 
 
@@ -28,11 +28,15 @@ def test_a_type_that_is_built_is_a_struct_with_a_field_for_each_field() -> None:
     ]  # fmt: skip
 
 
-def test_what_goes_to_a_constructor_stays_a_dict() -> None:
-    assert msgspec.json.decode(b'{"id":"x"}', type=form_of(Leaf)) == {"id": "x"}
-    option = form_of(descriptor_pb2.UninterpretedOption, original_names=True)
-    made = msgspec.json.decode(b'{"name":[{"name_part":"a"}]}', type=option)
-    assert getattr(made, option.__struct_fields__[0]) == [{"name_part": "a"}]  # type: ignore[attr-defined]  # a struct's own
+def test_without_null_texts_are_converted_and_null_is_refused() -> None:
+    decoder = msgspec.json.Decoder(form_of(Shelf, nulls=False), strict=False)
+    made = decoder.decode(b'{"wordCounts":{"a":"9007199254740993","b":"1.0"}}')
+    first = type(made).__struct_fields__[0]
+    assert getattr(made, first) == {"a": 2**53 + 1, "b": 1.0}
+    assert isinstance(getattr(made, first)["b"], float)  # which protobuf refuses
+    for text in (b'{"wordCounts":null}', b'{"wordCounts":"null"}', b'{"plain":"null"}'):
+        with pytest.raises(msgspec.ValidationError):
+            decoder.decode(text)
 
 
 def test_types_that_hold_themselves_are_read_at_any_depth() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from decimal import Decimal
 
@@ -194,3 +195,34 @@ def test_doubles_and_floats_take_what_they_hold() -> None:
     for value in (2**24 + 1, 1e39, "1e39"):
         with pytest.raises(CodecError):
             wellknown.read_float(value)
+
+
+def test_the_text_of_minus_zero_keeps_its_sign() -> None:
+    for read in (wellknown.read_double, wellknown.read_float):
+        assert [math.copysign(1, read(text)) for text in ("-0", "-0.0", "0", "+0")] == [
+            -1,
+            -1,
+            1,
+            1,
+        ]
+
+
+def test_nanos_are_known_by_what_stands_behind_a_second_of_utc_alone() -> None:
+    known = wellknown.FRACTION_NANOS
+    assert [known[text] for text in ("Z", ".5Z", ".500Z", ".000001Z", ".123456789Z")] == [
+        0, 500_000_000, 500_000_000, 1_000, 123_456_789
+    ]  # fmt: skip
+    size = len(known)
+    for text in (
+        "",
+        ".Z",
+        ".5z",
+        ".5",
+        "+01:00",
+        ".1234567890Z",
+        ".12345xZ",
+        ".\u0661Z",
+        ".1_345Z",
+    ):
+        assert known[text] is None
+    assert len(known) == size
