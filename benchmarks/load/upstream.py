@@ -3,7 +3,8 @@
 `GET /KIND/BYTES` answers with such a body at once, `GET /slow/BYTES` 500 ms later, and
 `GET /count` with how many requests it answered before. It reads GET without a body and nothing
 else, so that what is left is the cost of a socket: it shares its core with the load. Its Date is
-the present second, as any server's is: a client that remembers heads must learn new ones.
+the present second, as any server's is, and each answer has an X-Request-Id of its own, as behind
+most gateways: no client is quicker here because it has seen the same head before.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ __all__ = ["SLOW_SECONDS", "Upstream", "answer_to", "main"]
 SLOW_SECONDS = 0.5
 _END = b"\r\n\r\n"
 _LONGEST_HEAD = 65_536
-_CANNED: dict[bytes, tuple[bytes, float]] = {}
+_CANNED: dict[bytes, tuple[bytes, bytes, float]] = {}
 
 
 class _Count:
@@ -61,9 +62,10 @@ class Upstream(asyncio.Protocol):
             canned = answer_to(line)
             if b" /count " not in line:
                 _CANNED[line] = canned
-        answer, delay = canned
+        head, content, delay = canned
         if b" /count " not in line:
             _Count.served += 1
+        answer = b"%s%016x\r\n\r\n%s" % (head, _Count.served, content)
         if delay:
             asyncio.get_running_loop().call_later(delay, self._write, answer)
         else:
@@ -74,28 +76,32 @@ class Upstream(asyncio.Protocol):
             self._transport.write(answer)
 
 
-def answer_to(line: bytes) -> tuple[bytes, float]:
-    """Return the whole answer to a request line, and after how many seconds it is due."""
+def answer_to(line: bytes) -> tuple[bytes, bytes, float]:
+    """Return the answer to a request line: its head up to its own number, its body, and after how
+    many seconds it is due."""
     method, _, rest = line.decode("ascii", "replace").partition(" ")
     parts = rest.partition(" ")[0].strip("/").split("/")
     if method != "GET":
-        return _whole("405 Method Not Allowed", b"", "text/plain"), 0.0
+        return *_whole("405 Method Not Allowed", b"", "text/plain"), 0.0
     if parts == ["count"]:
-        return _whole("200 OK", str(_Count.served).encode(), "text/plain"), 0.0
+        return *_whole("200 OK", str(_Count.served).encode(), "text/plain"), 0.0
     kind = "json" if parts[0] == "slow" else parts[0]
     if len(parts) < 2 or kind not in MEDIA_TYPES or not parts[1].isdigit():
-        return _whole("404 Not Found", b"", "text/plain"), 0.0
+        return *_whole("404 Not Found", b"", "text/plain"), 0.0
     delay = SLOW_SECONDS if parts[0] == "slow" else 0.0
-    return _whole("200 OK", body(kind, int(parts[1])), MEDIA_TYPES[kind]), delay
+    return *_whole("200 OK", body(kind, int(parts[1])), MEDIA_TYPES[kind]), delay
 
 
-def _whole(status: str, content: bytes, media_type: str) -> bytes:
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\nContent-Length: {len(content)}\r\n"
-    return (
-        head.encode()
-        + f"Date: {formatdate(usegmt=True)}\r\nServer: canned\r\n\r\n".encode()
-        + content
+def _whole(status: str, content: bytes, media_type: str) -> tuple[bytes, bytes]:
+    lines = (
+        f"HTTP/1.1 {status}",
+        f"Content-Type: {media_type}",
+        f"Content-Length: {len(content)}",
+        f"Date: {formatdate(usegmt=True)}",
+        "Server: canned",
+        "X-Request-Id: ",
     )
+    return "\r\n".join(lines).encode(), content
 
 
 def _tick(loop: asyncio.AbstractEventLoop) -> None:

@@ -62,12 +62,19 @@ def test_an_unknown_path_is_not_found(line: bytes) -> None:
 
 def test_another_method_is_not_allowed_and_the_slow_path_is_slow() -> None:
     assert answer_to(b"POST /json/500 HTTP/1.1")[0].startswith(b"HTTP/1.1 405")
-    assert answer_to(b"GET /slow/500 HTTP/1.1")[1] == SLOW_SECONDS
+    assert answer_to(b"GET /slow/500 HTTP/1.1")[2] == SLOW_SECONDS
+
+
+async def test_no_head_comes_twice(port: int) -> None:
+    """Were it so, a client that remembers heads would be flattered."""
+    answers = await ask(port, 3 * b"GET /json/500 HTTP/1.1\r\nHost: x\r\n\r\n", 3)
+    heads = [answer.partition(b"\r\n\r\n")[0] for answer in answers.split(b"HTTP/1.1 ")[1:]]
+    assert len(set(heads)) == 3
+    assert all(b"\r\nX-Request-Id: " in head for head in heads)
 
 
 def test_its_date_is_the_present_second() -> None:
-    """Were it constant, a client that remembers heads would be flattered."""
-    answer, _ = answer_to(b"GET /json/100 HTTP/1.1")
-    told = next(line for line in answer.split(b"\r\n") if line.startswith(b"Date: "))
+    head, _, _ = answer_to(b"GET /json/100 HTTP/1.1")
+    told = next(line for line in head.split(b"\r\n") if line.startswith(b"Date: "))
     said = parsedate_to_datetime(told[6:].decode()).timestamp()
     assert abs(time.time() - said) < 60

@@ -115,16 +115,19 @@ class HandsOn(Lean):
 
 
 class TrustsAHead(Lean):
-    """Takes whatever comes with a head that is known for its body."""
+    """Takes whatever comes with a head that it has seen for its body."""
 
     class wire(Wire):  # noqa: N801  # the name of what it replaces
         def data_received(self, data: bytes) -> None:
             start = data.find(b"\r\n\r\n") + 4
-            known = self._known.find(data[:start])
+            known, SEEN[data[:start]] = SEEN.get(data[:start]), data
             if known is None:
                 super().data_received(data)
             else:
-                self._settle(HttpResponse(known[1], known[2], data[start:]))
+                self._settle(HttpResponse(200, {}, data[start:]))
+
+
+SEEN: dict[bytes, bytes] = {}
 
 
 TWINS: dict[str, type[Lean]] = {

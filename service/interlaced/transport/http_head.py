@@ -38,18 +38,22 @@ _TEXT: Final = bytes((9, *range(32, 127), *range(128, 256)))
 """What may stand in a line: tabs, and whatever is no control character."""
 _BEGIN: Final = b"HTTP/1."
 _BODILESS: Final = frozenset((204, 304))
+_OF_FRAMES: Final = frozenset(("proxy-connection", "transfer-encoding", "upgrade"))
+"""Beside length and connection, what a reader may look at to find where the answer ends."""
 
 
 class Head(NamedTuple):
     """What the head of an answer says. `length` is the body's, in bytes, or CHUNKED or
     UNTIL_CLOSE; `is_kept` says whether the connection may be used again after it; `coding` is the
-    body's, which is in `headers` no more."""
+    body's, which is in `headers` no more; `is_plain` says that no reader could read the answer in
+    another way: printable ASCII, one length, and nothing else that has to do with its frame."""
 
     status: int
     headers: dict[str, str]
     length: int
     is_kept: bool
     coding: str = ""
+    is_plain: bool = False
 
 
 _names: dict[str, str] = {}
@@ -99,26 +103,32 @@ def read_head(raw: bytes, *, is_bodiless: bool) -> Head:
 
     Raises UPSTREAM_MALFORMED or TOO_LARGE.
     """
-    if is_odd_text(raw):
+    if len(raw.translate(None, _TEXT)) != 2 * raw.count(b"\r\n"):  # as `is_odd_text`
         raise malformed()
     # As aiohttp reads it: UTF-8 where it is that, and nothing lost where it is not.
-    first, *lines = raw.decode("utf-8", "surrogateescape").split("\r\n")
+    lines = raw.decode("utf-8", "surrogateescape").split("\r\n")
     if len(raw) > LARGEST_LINE:
         _check_size(raw)
-        if max(map(len, lines), default=0) > LARGEST_LINE:
+        if max(map(len, lines[1:]), default=0) > LARGEST_LINE:
             raise large_headers("8190B")
-    status, is_http_1_1 = _status(first)
+    if len(lines) > 1 + MOST_HEADERS:
+        raise large_headers("128 headers")
+    status, is_http_1_1 = _status(lines.pop(0))
     headers = _headers(lines)
     length = _length(headers, is_http_1_1=is_http_1_1)
-    if is_bodiless or status < 200 or status in _BODILESS:
+    coding = headers.pop("content-encoding", "")
+    has_body = status >= 200 and status not in _BODILESS and not is_bodiless
+    if not has_body:
         if status < 200 and length != UNTIL_CLOSE:
             raise malformed()  # an interim answer has no body, so whose would that one be?
         length = 0
-    is_kept = is_http_1_1 and length != UNTIL_CLOSE
-    if is_kept and "connection" in headers:
-        tokens = headers["connection"].lower().split(",")
-        is_kept = "close" not in [token.strip(" \t") for token in tokens]
-    coding = headers.pop("content-encoding", "")
+    if not is_http_1_1 or length == UNTIL_CLOSE:
+        return Head(status, headers, length, False, coding)
+    connection = headers.get("connection", "keep-alive").lower()
+    if connection == "keep-alive":
+        is_plain = has_body and raw.isascii() and _OF_FRAMES.isdisjoint(headers)
+        return Head(status, headers, length, True, coding, is_plain)
+    is_kept = "close" not in [token.strip(" \t") for token in connection.split(",")]
     return Head(status, headers, length, is_kept, coding)
 
 
@@ -132,8 +142,6 @@ def _status(line: str) -> tuple[int, bool]:
 
 
 def _headers(lines: list[str]) -> dict[str, str]:
-    if len(lines) > MOST_HEADERS:
-        raise large_headers("128 headers")
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")

@@ -16,7 +16,6 @@ from interlaced.transport.egress import EgressGuard, is_host_name, resolve
 from interlaced.transport.headers import check_header, is_name, is_target
 from interlaced.transport.http import HttpRequest, HttpResponse, HttpSettings, Prepared
 from interlaced.transport.http_dial import Dialer
-from interlaced.transport.http_known import KnownHeads
 from interlaced.transport.http_pool import Pool
 from interlaced.transport.http_wire import Answered, Receive, Wire
 from interlaced.transport.tls import client_context
@@ -73,7 +72,6 @@ class LeanTransport:
             tls=client_context(settings.tls) if origin.scheme == "https" else None,
         )
         self._pool = Pool(clock, settings.idle)
-        self._known = KnownHeads()
         self._wires: set[Wire] = set()
         self._names: set[str] = set()
         self._emptied: asyncio.Future[None] | None = None
@@ -185,7 +183,7 @@ class LeanTransport:
 
     def _new_wire(self) -> Wire:
         loop = asyncio.get_running_loop()
-        return Wire(loop, self._limit, self._lost, self._pool.put, self._known)
+        return Wire(loop, self._limit, self._lost, self._pool.put)
 
     def _lost(self, wire: Wire) -> None:
         self._wires.discard(wire)

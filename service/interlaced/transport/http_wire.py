@@ -15,7 +15,6 @@ from interlaced.transport.decoding import Body, body_for, too_large
 from interlaced.transport.http import HttpResponse
 from interlaced.transport.http_chunks import ChunkGuard
 from interlaced.transport.http_head import CHUNKED, UNTIL_CLOSE, Head, check_begun, read_head
-from interlaced.transport.http_known import KnownHeads
 from interlaced.transport.wire_errors import is_settled, lost_failure, malformed, truncated
 
 __all__ = ["Answered", "Receive", "Wire"]
@@ -47,13 +46,11 @@ class _End:
 class Wire(asyncio.Protocol):
     """A connection with at most one request on it.
 
-    Two readers look at every answer: the strict one of this house, and llhttp. What only one of
-    them takes is refused, and so is an answer that ends elsewhere for the other. After a refusal,
-    after bytes that nobody asked for and after an answer that ends the connection, `is_open` is
-    False for good.
-
-    An answer that comes whole under a head that is known (see KnownHeads) is not read again:
-    llhttp sees every byte of an answer or none, so that it stands between two answers either way.
+    The strict reader of this house reads every answer. llhttp reads along wherever two readers
+    could differ, which is wherever the head is not plain (see Head): what only one of them takes is
+    refused, and so is an answer that ends elsewhere for the other. It sees every byte of an answer
+    or none, so that it stands between two answers either way. After a refusal, after bytes that
+    nobody asked for and after an answer that ends the connection, `is_open` is False for good.
     """
 
     __slots__ = (
@@ -67,8 +64,6 @@ class Wire(asyncio.Protocol):
         "_interim",
         "_is_bodiless",
         "_is_full",
-        "_is_usual",
-        "_known",
         "_left",
         "_limit",
         "_loop",
@@ -90,11 +85,10 @@ class Wire(asyncio.Protocol):
         limit: int,
         on_lost: Callable[[Wire], None],
         on_free: Callable[[Wire], None],
-        known: KnownHeads | None = None,
     ) -> None:
         """`limit` bounds a decoded body, in bytes; `on_lost` is called once, at the end, `on_free`
         whenever an answer is there after which it may be asked again, just before the answer is
-        handed over. `known` is shared by the wires of one origin and one limit."""
+        handed over."""
         self._loop = loop
         self._limit = limit
         self._on_lost = on_lost
@@ -114,8 +108,6 @@ class Wire(asyncio.Protocol):
         self._left = 0
         self._is_bodiless = False
         self._is_full = False
-        self._is_usual = False
-        self._known = KnownHeads() if known is None else known
         self.error: Exception | None = None
         self.is_open = False
         self.is_sent = False
@@ -139,14 +131,13 @@ class Wire(asyncio.Protocol):
         self.begin(data, effort, receive)
         self._is_bodiless = is_head
         self.is_sent = is_whole
-        self._is_usual = is_whole and not is_head
         return waiter
 
     def begin(self, data: bytes, effort: Effort, receive: Receive) -> None:
         """Writes a whole request that is none for a head alone; `receive` is called with its
         answer, once and later."""
         self._is_bodiless = False
-        self.is_sent = self._is_usual = True
+        self.is_sent = True
         self._receive = receive
         self._effort = effort
         effort.reached = _MAYBE
@@ -213,23 +204,10 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Is given what came."""
-        receive, effort = self._receive, self._effort
-        if receive is None or effort is None:
+        effort = self._effort
+        if effort is None:
             self.drop()  # nobody asked, so it would be the next caller's answer
             return
-        if self._is_usual:  # nothing of this answer has come yet
-            self._is_usual = False
-            start = data.find(b"\r\n\r\n") + 4
-            known = self._known.find(data[:start])
-            if known is not None and len(data) == start + known[0]:
-                self._receive = self._effort = None
-                effort.reached = _REPLIED
-                self._on_free(self)
-                receive(HttpResponse(known[1], known[2], data[start:]))
-                return
-        self._read(data, effort)
-
-    def _read(self, data: bytes, effort: Effort) -> None:
         try:
             if self._head is None:
                 self._read_head(data, effort)
@@ -259,20 +237,27 @@ class Wire(asyncio.Protocol):
                 check_begun(data, 0)
                 held += data
                 return
-        # Kept: when the answer is handed over, the next request may be on its way already.
-        is_bodiless = self._is_bodiless
-        head = read_head(data[:end], is_bodiless=is_bodiless)
+        head = read_head(data[:end], is_bodiless=self._is_bodiless)
         if head.status < 200:
             self._skip_interim(head, data[end + 4 :], effort)
             return
+        start = end + 4
+        if head.is_plain and self.is_sent and not head.coding:
+            length = head.length
+            if length <= self._limit and len(data) == start + length:  # all of it, and no more
+                effort.reached = _REPLIED
+                receive = self._receive
+                self._receive = self._effort = None
+                self._interim = 0
+                self._on_free(self)
+                if receive is not None:
+                    receive(HttpResponse(head.status, head.headers, data[start:]))
+                return
         self._head = head
         if is_settled(head.status):
-            effort.reached = Reached.REPLIED
+            effort.reached = _REPLIED
         self._begin_body(head)
-        start = end + 4
         self._read_body(data, start, head)
-        if len(data) == start + head.length and not is_bodiless:
-            self._known.add(data[:start], head)  # nothing was refused, and nothing is missing
 
     def _skip_interim(self, head: Head, rest: bytes, effort: Effort) -> None:
         """Passes over 100, 102, 103 and their like; 101 would be another protocol."""
@@ -310,7 +295,7 @@ class Wire(asyncio.Protocol):
             head = head._replace(is_kept=False)  # who sends more is not trusted again
             data = data[:end]
         # llhttp cannot be told that an answer to HEAD has no body: it is not shown those.
-        if not self._is_bodiless:
+        if not (head.is_plain or self._is_bodiless):
             self._parser.feed_data(data)
             if self._end_of_other.is_there is not (end >= 0):
                 raise malformed()

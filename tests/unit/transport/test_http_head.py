@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
+from httptools import HttpResponseParser
 
 from interlaced.core.failure import Failure, Reason
 from interlaced.transport.http_head import (
@@ -48,6 +51,101 @@ def test_how_long_the_body_is_and_whether_another_may_follow(
 ) -> None:
     head = read_head(raw, is_bodiless=False)
     assert (head.length, head.is_kept) == (length, is_kept)
+
+
+@pytest.mark.parametrize(
+    ("raw", "is_plain"),
+    [
+        (lines("Content-Length: 1", "Date: now"), True),
+        (lines("Content-Length: 1", "Connection: Keep-Alive"), True),
+        (lines("Content-Length: 1", "Content-Encoding: gzip"), True),
+        (lines("Content-Length: 1", "Connection: upgrade"), False),
+        (lines("Content-Length: 1", "Proxy-Connection: close"), False),
+        (lines("Content-Length: 1", "Upgrade: h2c"), False),
+        (lines("Content-Length: 1", "Server: \xe4"), False),
+        (lines("Content-Length: 1", status="HTTP/1.0 200 OK"), False),
+        (lines("Content-Length: 1", status="HTTP/1.1 304 No"), False),
+        (lines("Transfer-Encoding: chunked"), False),
+        (lines(), False),
+    ],
+)
+def test_a_plain_head_has_nothing_that_anybody_could_read_otherwise(
+    raw: bytes, is_plain: bool
+) -> None:
+    assert read_head(raw, is_bodiless=False).is_plain is is_plain
+
+
+class Reader:
+    """What llhttp makes of an answer."""
+
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+        self.is_kept = self.is_whole = False
+        self.parser = HttpResponseParser(self)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        lower, text = name.decode().lower(), value.decode().strip(" \t")
+        self.headers[lower] = f"{self.headers[lower]}, {text}" if lower in self.headers else text
+
+    def on_headers_complete(self) -> None:
+        self.is_kept = self.parser.should_keep_alive()
+
+    def on_message_complete(self) -> None:
+        self.is_whole = True
+
+
+def test_llhttp_reads_a_plain_head_alike() -> None:
+    """T9: of heads made of what is usual, what is odd and what is wrong, llhttp takes each one that
+    is plain, finds the same in it, and ends at the same byte: nobody needs to ask it."""
+    chance, plain = Random(35), 0
+    for _ in range(20_000):
+        raw = random_head(chance)
+        try:
+            head = read_head(raw, is_bodiless=False)
+        except Failure:
+            continue
+        if not head.is_plain or head.length > 10_000:
+            continue
+        plain += 1
+        reader = Reader()
+        reader.parser.feed_data(raw + b"\r\n\r\n" + bytes(max(0, head.length - 1)))
+        assert reader.is_whole is (head.length == 0), raw
+        reader.parser.feed_data(bytes(min(1, head.length)))
+        assert (reader.is_whole, reader.is_kept) == (True, True), raw
+        assert reader.parser.get_status_code() == head.status, raw
+        reader.headers.pop("content-encoding", None)  # it stands in `coding`
+        assert reader.headers == head.headers, raw
+    assert plain > 2000
+
+
+STATUS_LINES = (
+    *(b"HTTP/1.1 200 OK", b"HTTP/1.1 200", b"HTTP/1.1 200 ", b"HTTP/1.1 999 x\ty", b"ICY 200 OK"),
+    *(b"HTTP/1.1 404 Not: Found", b"HTTP/1.1  200 OK", b"HTTP/1.1 2000 OK", b"HTTP/1.1 099 No"),
+)
+NAMES = (
+    *(b"Content-Type", b"Date", b"x", b"Set-Cookie", b"Keep-Alive", b"Trailer", b"TE", b"Expect"),
+    *(b"Content-Encoding", b"HTTP2-Settings", b"Host", b"Connection", b"Upgrade", b"Vary"),
+)
+LENGTHS = (b"Content-Length: %d", b"content-length:%d", b"CONTENT-LENGTH:\t000%d ")
+
+
+def random_head(chance: Random) -> bytes:
+    """Returns a head with a length, of which some are plain and some are wrong."""
+    found = [chance.choice(STATUS_LINES[:3] if chance.random() < 0.7 else STATUS_LINES)]
+    for _ in range(chance.randint(0, 5)):
+        odd = bytes(chance.choices(range(33, 127), k=chance.randint(1, 4)))
+        name = chance.choice(NAMES) if chance.random() < 0.7 else odd
+        value = bytes(chance.choices((9, *range(32, 127)), k=chance.randint(0, 8)))
+        if name == b"Connection":
+            value = chance.choice((b"keep-alive", b"Keep-Alive", b"close", b"a, b"))
+        found.append(name + chance.choice((b":", b": ", b":\t ")) + value)
+    length = chance.choice(LENGTHS) % chance.randint(0, 12)
+    found.insert(chance.randint(1, len(found)), length)
+    raw = b"\r\n".join(found)
+    if chance.random() < 0.2:
+        place, other = chance.randrange(len(raw)), chance.choice(b"\0\t\n\r ,019:;\x7f\x80")
+        raw = raw[:place] + bytes([other]) + raw[place + chance.randint(0, 1) :]
+    return raw
 
 
 def test_an_answer_to_head_has_no_body() -> None:
