@@ -10,7 +10,7 @@ import pytest
 from interlaced.core.failure import Failure
 from interlaced.core.model import Call, Effort
 from interlaced.manifest.build import Generation, build
-from interlaced.manifest.live import LiveConfiguration, ReloadResult
+from interlaced.manifest.live import LiveConfiguration, Reload, ReloadResult
 from interlaced.manifest.load import load
 from interlaced.manifest.problem import ManifestError
 from interlaced.resilience.admission import Admission
@@ -53,6 +53,16 @@ class Rig:
 
     async def serve(self, generation: Generation, live: LiveConfiguration) -> None:
         self.served.append(generation)
+
+    async def prepare_another(self) -> tuple[Generation, Reload]:
+        """Starts, and prepares a changed configuration; returns what is served all the same."""
+        self.write("one", ONE)
+        await self.live.start()
+        served = self.live.generation
+        self.write("one", ONE.replace("REPLY", "other"))
+        prepared = await self.live.prepare()
+        assert prepared.result is ReloadResult.OK
+        return served, prepared
 
     def call(self, connector: str = "one") -> Call:
         now = self.clock.now()
@@ -103,14 +113,9 @@ def test_a_bad_file_keeps_the_old_configuration_and_says_why(tmp_path) -> None:
 
 def test_what_is_prepared_is_served_only_when_it_is_committed(tmp_path) -> None:
     rig = Rig(tmp_path)
-    rig.write("one", ONE)
 
     async def play() -> None:
-        await rig.live.start()
-        first = rig.live.generation
-        rig.write("one", ONE.replace("REPLY", "other"))
-        prepared = await rig.live.prepare()
-        assert prepared.result is ReloadResult.OK
+        first, prepared = await rig.prepare_another()
         assert rig.live.generation is first
         committed = await rig.live.commit()
         assert committed == prepared
@@ -123,13 +128,9 @@ def test_what_is_prepared_is_served_only_when_it_is_committed(tmp_path) -> None:
 
 def test_a_refusal_forgets_what_was_prepared_before(tmp_path) -> None:
     rig = Rig(tmp_path)
-    rig.write("one", ONE)
 
     async def play() -> None:
-        await rig.live.start()
-        first = rig.live.generation
-        rig.write("one", ONE.replace("REPLY", "other"))
-        assert (await rig.live.prepare()).result is ReloadResult.OK
+        first, _ = await rig.prepare_another()
         rig.write("one", ONE.replace("operations", "operation"))
         refused = await rig.live.prepare()
         assert (refused.result, len(refused.problems)) == (ReloadResult.REFUSED, 1)
