@@ -286,6 +286,20 @@ class Listener:
         return self.cursor
 
 
+async def listen(
+    clock: Clock,
+    feed: ScriptedFeed | None = None,
+    *,
+    wishes: Wishes | None = None,
+    **changes: object,
+) -> tuple[FeedRig, Listener]:
+    """A rig with one subscriber, who has been told all that there is; changes as for `make_rig`."""
+    rig = await make_rig(clock, feed, **changes)  # type: ignore[arg-type]  # tests name real fields
+    one = Listener(rig, wishes)
+    await rig.settle_down()
+    return rig, one
+
+
 def after(cursor: str, **more: object) -> Wishes:
     """Wishes that resume."""
     return Wishes(cursor=cursor, **more)  # type: ignore[arg-type]  # tests name real fields
@@ -299,6 +313,7 @@ __all__ = [
     "after",
     "encode",
     "event",
+    "listen",
     "lost",
     "make_rig",
     "numbers",

@@ -6,7 +6,7 @@ import asyncio
 from random import Random
 
 import pytest
-from feed_rig import FeedRig, Listener, ScriptedFeed, after, make_rig
+from feed_rig import FeedRig, Listener, ScriptedFeed, after, listen, make_rig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -187,9 +187,7 @@ def test_close_ends_even_a_blocked_write() -> None:
     clock = VirtualClock()
 
     async def main() -> None:
-        rig = await make_rig(clock)
-        one = Listener(rig)
-        await rig.settle_down()
+        rig, one = await listen(clock)
         one.stall()
         rig.feed.publish(1)
         await rig.settle_down()
@@ -205,9 +203,7 @@ def test_a_reload_touches_only_feeds_whose_own_section_changed() -> None:
     clock = VirtualClock()
 
     async def main() -> None:
-        rig = await make_rig(clock)
-        one = Listener(rig)
-        await rig.settle_down()
+        rig, one = await listen(clock)
         rig.feed.publish(1)
         await rig.settle_down()
         await rig.hub.swap({"up.Ticks": rig.binding()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from feed_rig import FeedRig, Listener, ScriptedFeed, after, make_rig
+from feed_rig import FeedRig, Listener, ScriptedFeed, after, listen, make_rig
 
 from interlaced.core.filter import Filter, Match
 from interlaced.core.frame import FrameKind, Overflow, OverflowPolicy, Wishes
@@ -22,9 +22,7 @@ async def stalled(
     clock: VirtualClock, asked: Wishes, **changes: object
 ) -> tuple[FeedRig, Listener]:
     """A subscriber that took its first frame and is stuck in writing the second, with event 0."""
-    rig = await make_rig(clock, ScriptedFeed(), **changes)
-    one = Listener(rig, asked)
-    await rig.settle_down()
+    rig, one = await listen(clock, wishes=asked, **changes)
     one.stall()
     rig.feed.publish(0)
     await rig.settle_down()
@@ -189,9 +187,9 @@ def test_a_subscriber_that_reads_is_never_slow_however_fast_events_come(
     clock = VirtualClock()
 
     async def main() -> None:
-        rig = await make_rig(clock, ScriptedFeed(batch=2), ring_events=40)
-        one = Listener(rig, wishes(policy, buffer=20))
-        await rig.settle_down()
+        rig, one = await listen(
+            clock, ScriptedFeed(batch=2), ring_events=40, wishes=wishes(policy, buffer=20)
+        )
         for start in range(0, 500, 10):
             rig.feed.publish(*range(start, start + 10))
             await rig.settle_down(40)
@@ -208,9 +206,7 @@ def test_only_wanted_events_wait_and_are_counted(policy: OverflowPolicy) -> None
 
     async def main() -> None:
         asked = Wishes(filter=Filter(type=Match("a")), overflow=Overflow(policy, 3))
-        rig = await make_rig(clock)
-        one = Listener(rig, asked)
-        await rig.settle_down()
+        rig, one = await listen(clock, wishes=asked)
         one.stall()
         rig.feed.publish(0, type="a")
         await rig.settle_down()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextvars import ContextVar
 
-from feed_rig import Listener, ScriptedFeed, ScriptedReader, make_rig
+from feed_rig import Listener, ScriptedFeed, ScriptedReader, listen, make_rig
 
 from interlaced.core.backoff import Backoff
 from interlaced.core.failure import Failure, Reason
@@ -121,9 +121,7 @@ def test_gaps_of_the_source_stand_where_they_happened() -> None:
     clock = VirtualClock()
 
     async def main() -> None:
-        rig = await make_rig(clock)
-        one = Listener(rig)
-        await rig.settle_down()
+        rig, one = await listen(clock)
         rig.feed.publish(1)
         rig.feed.tell_gap(Gap(GapWhy.UPSTREAM_SEQUENCE, "2", "4"))
         rig.feed.publish(5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from feed_rig import Listener, ScriptedFeed, after, make_rig
+from feed_rig import Listener, ScriptedFeed, after, listen, make_rig
 
 from interlaced.core.frame import FrameKind
 from interlaced.core.model import GapWhy
@@ -70,9 +70,7 @@ def test_a_lost_connection_is_a_gap_unless_the_source_replays() -> None:
     clock = VirtualClock()
 
     async def main(replays: bool) -> tuple[list[int], list[GapWhy]]:
-        rig = await make_rig(clock, ScriptedFeed(replays=replays))
-        one = Listener(rig)
-        await rig.settle_down()
+        rig, one = await listen(clock, ScriptedFeed(replays=replays))
         rig.feed.publish(1)
         await rig.settle_down()
         rig.feed.drop_connections()
@@ -94,9 +92,7 @@ def test_a_rebuilt_history_is_told_and_read_from_its_beginning() -> None:
     clock = VirtualClock()
 
     async def main() -> None:
-        rig = await make_rig(clock, ScriptedFeed(replays=True))
-        one = Listener(rig)
-        await rig.settle_down()
+        rig, one = await listen(clock, ScriptedFeed(replays=True))
         rig.feed.publish(1)
         await rig.settle_down()
         old = one.cursor
@@ -118,9 +114,7 @@ def test_the_first_frame_is_a_checkpoint_and_so_is_the_heartbeat() -> None:
     clock = VirtualClock()
 
     async def main() -> None:
-        rig = await make_rig(clock)
-        one = Listener(rig)
-        await rig.settle_down()
+        rig, one = await listen(clock)
         assert [frame.kind for frame in one.frames] == [FrameKind.CHECKPOINT]
         await clock.sleep(31)
         assert [frame.kind for frame in one.frames] == [FrameKind.CHECKPOINT] * 3
@@ -135,9 +129,7 @@ def test_an_ended_feed_ends_its_subscribers_once_they_have_read_everything() -> 
     clock = VirtualClock()
 
     async def main() -> None:
-        rig = await make_rig(clock)
-        one = Listener(rig)
-        await rig.settle_down()
+        rig, one = await listen(clock)
         rig.feed.publish(1, 2, 3)
         rig.feed.finish()
         await rig.settle_down()
@@ -198,9 +190,7 @@ def test_a_cursor_behind_an_event_that_was_too_large_repeats_nothing() -> None:
     clock = VirtualClock()
 
     async def main() -> None:
-        rig = await make_rig(clock, s_max_event=30)
-        one = Listener(rig)
-        await rig.settle_down()
+        rig, one = await listen(clock, s_max_event=30)
         rig.feed.publish(1, 10**40)
         await rig.settle_down()
         assert (one.got, one.gaps) == ([1], [GapWhy.UPSTREAM_SEQUENCE])
@@ -220,9 +210,7 @@ def test_a_connection_that_never_lasts_fills_nothing() -> None:
     clock = VirtualClock()
 
     async def main() -> None:
-        rig = await make_rig(clock, ring_events=10)
-        one = Listener(rig)
-        await rig.settle_down()
+        rig, one = await listen(clock, ring_events=10)
         for _ in range(50):
             rig.feed.drop_connections()
             await clock.sleep(40)
@@ -239,9 +227,7 @@ def test_a_reload_survives_a_linger_that_ends_meanwhile() -> None:
     clock = VirtualClock()
 
     async def main() -> None:
-        rig = await make_rig(clock, retain=1.0)
-        one = Listener(rig)
-        await rig.settle_down()
+        rig, one = await listen(clock, retain=1.0)
         (reader,) = rig.feed.readers
         reader.close = lambda: clock.sleep(5)  # type: ignore[method-assign]  # a slow goodbye
         await one.kill()

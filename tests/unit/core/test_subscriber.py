@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from feed_rig import Listener, ScriptedFeed, after, make_rig, numbers, send
+from feed_rig import Listener, ScriptedFeed, after, listen, make_rig, numbers, send
 
 from interlaced.core.filter import Filter, Match
 from interlaced.core.frame import FrameKind, Overflow, OverflowPolicy, Wishes
@@ -20,9 +20,7 @@ def test_one_wake_up_is_one_frame_with_everything_that_waits() -> None:
     clock = VirtualClock()
 
     async def main() -> None:
-        rig = await make_rig(clock)
-        one = Listener(rig)
-        await rig.settle_down()
+        rig, one = await listen(clock)
         one.stall()
         rig.feed.publish(0)
         await rig.settle_down()
@@ -42,9 +40,7 @@ def test_frames_stay_below_the_limit_but_a_large_event_passes_alone() -> None:
     clock = VirtualClock()
 
     async def main() -> None:
-        rig = await make_rig(clock, s_frame_bytes=60)
-        one = Listener(rig)
-        await rig.settle_down()
+        rig, one = await listen(clock, s_frame_bytes=60)
         rig.feed.publish(1, 2, 3, 10**80, 4)
         await rig.settle_down()
         assert [numbers(frame) for frame in one.frames[1:]] == [[1, 2, 3], [10**80], [4]]
@@ -58,9 +54,7 @@ def test_every_frame_has_a_cursor_for_everything_up_to_its_end() -> None:
     clock = VirtualClock()
 
     async def main() -> None:
-        rig = await make_rig(clock)
-        one = Listener(rig)
-        await rig.settle_down()
+        rig, one = await listen(clock)
         for number in range(5):
             rig.feed.publish(number)
             await rig.settle_down()
@@ -80,9 +74,7 @@ def test_a_heartbeat_moves_the_cursor_past_what_is_not_wanted() -> None:
     clock = VirtualClock()
 
     async def main() -> None:
-        rig = await make_rig(clock, ring_events=5)
-        one = Listener(rig, Wishes(filter=ONLY_A))
-        await rig.settle_down()
+        rig, one = await listen(clock, ring_events=5, wishes=Wishes(filter=ONLY_A))
         for number in range(20):
             rig.feed.publish(number, type="b")
             await rig.settle_down()
@@ -122,9 +114,7 @@ def test_a_replaying_feed_resumes_before_its_first_event_only_while_the_ring_liv
     clock = VirtualClock()
 
     async def main() -> None:
-        rig = await make_rig(clock, ScriptedFeed(replays=True), retain=10.0)
-        one = Listener(rig)
-        await rig.settle_down()
+        rig, one = await listen(clock, ScriptedFeed(replays=True), retain=10.0)
         cursor = await one.kill()
         rig.feed.publish(1, 2)
         two = Listener(rig, after(cursor))
@@ -175,9 +165,7 @@ def test_the_first_heartbeat_is_as_punctual_as_the_others() -> None:
     clock = VirtualClock()
 
     async def main() -> None:
-        rig = await make_rig(clock)
-        one = Listener(rig, Wishes(heartbeat=1.0))
-        await rig.settle_down()
+        rig, one = await listen(clock, wishes=Wishes(heartbeat=1.0))
         await clock.sleep(1.01)
         assert len(one.frames) == 2
         await one.kill()
