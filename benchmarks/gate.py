@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.budgets import BUDGETS
+from benchmarks.harness.stats import ENOUGH_PAIRS
 from benchmarks.summary import FOLDER, SCHEMA
 
 __all__ = ["REGRESSION", "check", "main"]
@@ -46,6 +47,8 @@ def _line(record: Mapping[str, Any]) -> str:
     holds = _holds(record)
     ends = budget.holds(measured["low"]) == budget.holds(measured["high"])
     how_sure = "clearly" if ends else "but the interval holds the budget"
+    if record.get("pairs", 0) < ENOUGH_PAIRS:
+        how_sure = "by too few windows to be sure"
     sign = "at most" if budget.sense == "at_most" else "at least"
     return (
         f"{'ok     ' if holds else 'FAILED '}  {budget.name}: "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from benchmarks.budgets import AT_MOST, BUDGETS, Budget
 from benchmarks.figures import describe, times_as_good
 from benchmarks.harness.results import Case, Interval, Run, read_run
+from benchmarks.harness.stats import ENOUGH_PAIRS
 
 __all__ = [
     "FOLDER",
@@ -40,6 +42,13 @@ class Judged:
     measured: Interval | None
     case: Case | None
     why: str = ""
+
+    @property
+    def pairs(self) -> int:
+        """How many windows each side had, at least; 0 where nothing was measured."""
+        case = self.case
+        found = Counter(sample.side for sample in case.samples) if case else Counter[str]()
+        return min(found.values(), default=0)
 
     @property
     def passed(self) -> bool:
@@ -86,8 +95,8 @@ def _why_not(budget: Budget, cases: Sequence[Case]) -> str:
 
 
 def sure(judged: Judged) -> bool:
-    """Return whether the whole interval lies on the side of the verdict."""
-    if judged.measured is None:
+    """Return whether the whole interval lies on the side of the verdict, and has enough pairs."""
+    if judged.measured is None or judged.pairs < ENOUGH_PAIRS:
         return False
     holds = judged.budget.holds
     return holds(judged.measured.low) == holds(judged.measured.high)
@@ -98,6 +107,8 @@ def verdict(judged: Judged) -> str:
     if judged.measured is None:
         return "missing"
     word = "passed" if judged.passed else "failed"
+    if judged.pairs < ENOUGH_PAIRS:
+        return f"{word}, by too few windows to be sure"
     return f"clearly {word}" if sure(judged) else f"{word}, within noise of the budget"
 
 
@@ -127,6 +138,7 @@ def _record(judged: Judged) -> Mapping[str, Any]:
         "sense": budget.sense,
         "passed": judged.passed,
         "verdict": verdict(judged),
+        "pairs": judged.pairs,
         "case": {"scenario": case.scenario, **case.variant} if case else {},
     }
 

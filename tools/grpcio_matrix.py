@@ -80,7 +80,7 @@ class PingPong:
             self._tally.fail("not the message that was sent")
             return
         self._tally.done += 1
-        self._tally.latencies.append(time.perf_counter() - echo.since)
+        self._tally.land(echo.since)
         if self._is_on:
             self._send(echo)
 

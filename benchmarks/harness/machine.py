@@ -30,6 +30,7 @@ LIBRARIES = (
     "uvloop",
     "zstandard",
 )
+UNKNOWN = "unknown"
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -47,6 +48,9 @@ def describe(
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
+        "threads_per_core": _threads_per_core(),
+        "governor": _governor(),
+        "hypervisor": _hypervisor(),
         "usable_cores": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [],
         "given": {side: list(given) for side, given in (cores or {}).items()},
         "memory_gb": _memory_gb(),
@@ -73,6 +77,40 @@ def _cpu() -> str:
     except OSError:
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if "model name" in line), "?")
+
+
+def _threads_per_core() -> int | str:
+    """How many threads a core has, by those that the first one shares its core with."""
+    told = _told_by("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list")
+    if not told:
+        return UNKNOWN
+    parts = [part.partition("-") for part in told.split(",")]
+    return sum(int(last or first) - int(first) + 1 for first, _, last in parts)
+
+
+def _governor() -> str:
+    """What decides the clock of the first core; virtual machines do not tell."""
+    return _told_by("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or UNKNOWN
+
+
+def _hypervisor() -> str:
+    """What the machine runs in, as far as it tells; `none` where the processor denies it."""
+    flags = next((line for line in _told_by("/proc/cpuinfo").splitlines() if "flags" in line), "")
+    if not flags:
+        return UNKNOWN
+    if "hypervisor" not in flags.split():
+        return "none"
+    kind = _told_by("/sys/hypervisor/type")
+    maker = _told_by("/sys/class/dmi/id/sys_vendor") or _told_by("/sys/class/dmi/id/product_name")
+    return kind or maker or "some, which does not tell its name"
+
+
+def _told_by(path: str) -> str:
+    """What a file of the kernel says; nothing where there is none, or none for us."""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 def _memory_gb() -> float:

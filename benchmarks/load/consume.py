@@ -136,7 +136,7 @@ class BrokerLoad:
             self.fail("an event was delivered twice")
         else:
             self._tally.done += 1
-            self._tally.latencies.append(time.perf_counter() - since)
+            self._tally.land(since)
         self._since_publish += 1
         if self._is_on and self._since_publish >= self._batch:
             self._since_publish -= self._batch

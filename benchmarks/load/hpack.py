@@ -37,26 +37,28 @@ class Encoder:
         self._table: list[tuple[bytes, bytes]] = []
         self._blocks: dict[bytes, bytes] = {}
 
-    def head(self, path: bytes, authority: bytes, scheme: bytes) -> bytes:
-        """Return the header block of a gRPC request to `path`."""
-        known = self._blocks.get(path)
+    def head(self, path: bytes, authority: bytes, scheme: bytes, *, timeout: bytes = b"") -> bytes:
+        """Return the header block of a gRPC request to `path`; `timeout` is as gRPC writes it."""
+        known = self._blocks.get(path + timeout)
         if known is not None:
             return known
         parts = [b"\x83", b"\x87" if scheme == b"https" else b"\x86"]
-        fields = (
+        fields = [
             (b":path", path),
             (b":authority", authority),
             (b"content-type", b"application/grpc"),
             (b"te", b"trailers"),
             (b"user-agent", b"interlace-bench"),
-        )
+        ]
+        if timeout:
+            fields.append((b"grpc-timeout", timeout))
         is_new = any(field not in self._table for field in fields)
         parts.extend(self._field(name, value) for name, value in fields)
         block = b"".join(parts)
         if is_new:
             self._blocks.clear()  # indices moved
         else:
-            self._blocks[path] = block
+            self._blocks[path + timeout] = block
         return block
 
     def _field(self, name: bytes, value: bytes) -> bytes:

@@ -147,8 +147,8 @@ class Connection(asyncio.Protocol):
 
     # Sending
 
-    def open(self, path: bytes, listener: Listener) -> Stream:
-        """Begin an RPC."""
+    def open(self, path: bytes, listener: Listener, *, timeout: bytes = b"") -> Stream:
+        """Begin an RPC; `timeout` is what the server reads of the caller's patience, as `1S`."""
         number = self._next
         self._next += 2
         stream = Stream(self, number, listener)
@@ -156,7 +156,7 @@ class Connection(asyncio.Protocol):
             stream.end("no connection")
             return stream
         self._streams[number] = stream
-        block = self._encoder.head(path, self._authority, self._scheme)
+        block = self._encoder.head(path, self._authority, self._scheme, timeout=timeout)
         self._transport.write(_frame(_HEADERS, _END_HEADERS, number, block))
         return stream
 

@@ -85,9 +85,8 @@ class SessionLoad:
     def on_message(self, message: bytes) -> None:
         """Check every reply and follow it by a call."""
         response = pb.SessionResponse.FromString(message)
-        now = time.perf_counter()
         for reply in response.replies:
-            self._take(reply, now)
+            self._take(reply)
         if self._is_on and response.replies and self._tally.errors <= self._in_flight:
             self._send(len(response.replies))
 
@@ -99,14 +98,14 @@ class SessionLoad:
             self._drained.end()
         self._since.clear()
 
-    def _take(self, reply: pb.SessionReply, now: float) -> None:
+    def _take(self, reply: pb.SessionReply) -> None:
         since = self._since.pop(reply.id, None)
         if since is None:
             self._tally.fail("a reply to no call")
             return
         if reply.outcome.payload.data == self._answer:
             self._tally.done += 1
-            self._tally.latencies.append(now - since)
+            self._tally.land(since)
         else:
             self._tally.fail(f"not the expected reply: {reply.outcome.status.message}")
         self._drained.end()

@@ -210,7 +210,7 @@ class FeedLoad:
         if since is None:
             self.fail("a batch came twice")
             return
-        self._tally.latencies.append(time.perf_counter() - since)
+        self._tally.land(since)
         if self._is_on:
             self._publish()
         elif not self._begun:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from benchmarks.load.alarm import Alarm
 from benchmarks.load.driver import Tally
 from benchmarks.load.http2 import Connection, framed
 
@@ -24,6 +25,13 @@ class Request:
     is_right: Callable[[bytes], bool]
     make: Callable[[int], bytes] | None = None
     """Makes the message of the n-th call, where no two may be the same."""
+    patience: float = 0.0
+    """After how many seconds a caller wants no answer any more; the server is told. 0: never."""
+
+    @property
+    def timeout(self) -> bytes:
+        """The patience as gRPC writes it in the head of a call."""
+        return b"%dm" % round(self.patience * 1e3) if self.patience else b""
 
 
 class Drained:
@@ -76,7 +84,7 @@ class _Rpc:
             tally.fail("not the answer that was expected" if self._has_answer else "no answer")
         else:
             tally.done += 1
-            tally.latencies.append(time.perf_counter() - self._since)
+            tally.land(self._since)
         self._load.ended()
 
 
@@ -87,6 +95,7 @@ class _Unary:
         self.request = request
         self._connections = connections
         self._frame = framed(request.message)
+        self._timeout = request.timeout
         self._turn = 0
         self._drained = Drained()
         self._is_on = False
@@ -102,7 +111,7 @@ class _Unary:
         self._turn += 1
         connection = self._connections[self._turn % len(self._connections)]
         self._drained.begin()
-        stream = connection.open(self.request.path, _Rpc(self, since))
+        stream = connection.open(self.request.path, _Rpc(self, since), timeout=self._timeout)
         make = self.request.make
         frame = framed(make(self._turn)) if make else self._frame
         connection.send_data(stream, frame, is_last=True)
@@ -143,7 +152,7 @@ class OpenLoop(_Unary):
     """Sends at a constant rate, whatever comes back; latency counts from the planned time.
 
     A load that falls behind sends what is overdue at once: the wait is the server's or ours, and
-    the tally's `late` tells how much of it can have been ours.
+    the tally's `planned` tells of each call how much of it was ours.
     """
 
     def __init__(self, connections: Sequence[Connection], request: Request, *, rate: float) -> None:
@@ -151,21 +160,26 @@ class OpenLoop(_Unary):
         self._interval = 1.0 / rate
         self._tally.offered = rate
         self._planned = 0.0
+        self._alarm: Alarm | None = None
 
     async def start(self) -> None:
         """Begin the schedule."""
         self._is_on = True
+        self._alarm = Alarm(self._send_due)
         self._planned = time.perf_counter()
         self._send_due()
 
+    async def stop(self) -> None:
+        """Issue nothing more and await what is under way."""
+        if self._alarm:
+            self._alarm.close()
+        await super().stop()
+
     def _send_due(self) -> None:
-        if not self._is_on:
-            return
         now = time.perf_counter()
-        self._tally.late = max(self._tally.late, now - self._planned)
         while self._planned <= now:
+            self._tally.planned.append((self._planned, time.perf_counter() - self._planned))
             self.issue(self._planned)
             self._planned += self._interval
-        asyncio.get_running_loop().call_later(
-            max(0.0, self._planned - time.perf_counter()), self._send_due
-        )
+        if self._alarm:
+            self._alarm.set(self._planned)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.harness.stats import ENOUGH_PAIRS
 from benchmarks.service.measure import Pace
 from benchmarks.service.plan import Plan
 from benchmarks.service.run import has_failed, run_to_end
@@ -20,7 +21,7 @@ from benchmarks.service.scenarios import ALL, QUICK
 __all__ = ["main"]
 
 OUTPUT = Path("build/bench/service.json")
-QUICK_PACE = Pace(seconds=0.6, rounds=5, ramp=0.15, warm=0.5)
+QUICK_PACE = Pace(seconds=0.6, rounds=ENOUGH_PAIRS, ramp=0.15, warm=0.5)
 WHOLE_PACE = Pace(seconds=2.0, rounds=9, ramp=0.4, warm=2.0)
 
 
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pace = Pace(
         seconds=asked.seconds or base.seconds,
         rounds=asked.rounds or base.rounds,
-        ramp=base.ramp,
+        ramp=min(base.ramp, (asked.seconds or base.seconds) / 2),
         warm=asked.seconds or base.warm,
     )
     command = shlex.join(["python", "-m", "benchmarks.service", *(arguments or sys.argv[1:])])

@@ -36,7 +36,7 @@ async def boot(plan: Plan) -> list[Case]:
         script = place.folder / "imports.py"
         _write_script(script, modules)
         samples = []
-        for number in range(5 if plan.is_quick else max(plan.pace.rounds, 7)):
+        for number in range(plan.pace.rounds):
             sides = [INTERLACE, IMPORTS] if number % 2 == 0 else [IMPORTS, INTERLACE]
             for side in sides:
                 command = _serve(connectors) if side == INTERLACE else (str(script),)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from benchmarks.harness.results import BASELINE, INTERLACE, Case, Sample
+from benchmarks.harness.results import INTERLACE, Case, Sample
+from benchmarks.harness.stats import ENOUGH_PAIRS
 from benchmarks.load.http2 import Connection
 from benchmarks.load.subscribe import SUBSCRIBE, FeedLoad, FeedShape
 from benchmarks.service.measure import Contender, case_of, versus
 from benchmarks.service.plan import Plan
-from benchmarks.service.rig import Rig, Served, rig, start_baseline, start_interlace
+from benchmarks.service.rig import Served, rig, start_baseline, start_interlace
 from interlace.v1 import feed_service_pb2 as pb
 
 __all__ = ["idle_subscriber", "subscribe"]
@@ -89,19 +90,16 @@ class _Idle:
 async def idle_subscriber(plan: Plan) -> list[Case]:
     """Memory per idle subscriber, 1,000 on one connection, beside a bare grpc.aio stream.
 
-    Every window has fresh processes. The first few streams are opened before the first reading,
-    so that what a first one costs is charged to none.
+    Every round has fresh processes, both at once: one takes no memory of the other's. The first few
+    streams are opened before the first reading, so that what a first one costs is charged to none.
     """
     samples: list[Sample] = []
     troubles: list[str] = []
-    rounds = 2 if plan.is_quick else min(plan.pace.rounds, 5)
-    for number in range(rounds):
-        sides = [INTERLACE, BASELINE] if number % 2 == 0 else [BASELINE, INTERLACE]
-        with rig(plan.cores) as place:
-            for side in sides:
-                sample, trouble = await _idle(place, side)
-                samples.append(sample)
-                troubles += trouble
+    for _ in range(min(plan.pace.rounds, ENOUGH_PAIRS)):
+        with rig(plan.cores) as place, start_interlace(place), start_baseline(place):
+            found = await asyncio.gather(*(_idle(one) for one in place.sides.values()))
+        samples += [sample for sample, _ in found]
+        troubles += [trouble for _, wrong in found for trouble in wrong]
     return [
         case_of(
             "idle_subscriber",
@@ -113,27 +111,25 @@ async def idle_subscriber(plan: Plan) -> list[Case]:
     ]
 
 
-async def _idle(place: Rig, side: str) -> tuple[Sample, list[str]]:
-    feed = FEED if side == INTERLACE else "idle"
-    starting = start_interlace(place) if side == INTERLACE else start_baseline(place)
-    with starting as served:
-        [connection] = await served.connect(1)
-        request = pb.SubscribeRequest(feed=feed).SerializeToString()
-        listeners = [_Idle() for _ in range(IDLE)]
-        before = 0
-        for place_of, listener in enumerate(listeners):
-            if place_of == FIRST:
-                await asyncio.sleep(SETTLE)
-                before = served.child.rss_bytes()
-            connection.open(SUBSCRIBE, listener).send(request, is_last=True)
-        await asyncio.sleep(2 * SETTLE)
-        after = served.child.rss_bytes()
-        errors = [listener.error for listener in listeners if listener.error]
-        connection.close()
+async def _idle(served: Served) -> tuple[Sample, list[str]]:
+    feed = FEED if served.side == INTERLACE else "idle"
+    [connection] = await served.connect(1)
+    request = pb.SubscribeRequest(feed=feed).SerializeToString()
+    listeners = [_Idle() for _ in range(IDLE)]
+    before = 0
+    for place_of, listener in enumerate(listeners):
+        if place_of == FIRST:
+            await asyncio.sleep(SETTLE)
+            before = served.child.rss_bytes()
+        connection.open(SUBSCRIBE, listener).send(request, is_last=True)
+    await asyncio.sleep(2 * SETTLE)
+    after = served.child.rss_bytes()
+    errors = [listener.error for listener in listeners if listener.error]
+    connection.close()
     values = {
         "kb_per_subscriber": (after - before) / 1e3 / (IDLE - FIRST),
         "rss_mb": after / 1e6,
         "errors": float(len(errors)),
         "calls": float(IDLE),
     }
-    return Sample(side, values), [f"{side}: {error}" for error in errors[:3]]
+    return Sample(served.side, values), [f"{served.side}: {error}" for error in errors[:3]]

@@ -2,47 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
 
-from benchmarks.harness.results import Case
+from benchmarks.harness.results import Case, Sample
 from benchmarks.load.unary import ClosedLoop, OpenLoop
 from benchmarks.service import requests
 from benchmarks.service.measure import Contender, Pace, case_of, versus, window
 from benchmarks.service.plan import Plan
 from benchmarks.service.rig import Rig, rig, start_baseline, start_interlace
 
-__all__ = ["OVERLOAD", "SHARES", "rates"]
+__all__ = ["OVERLOAD", "SHARES", "late_notes", "rates"]
 
 SHARES = (10, 25, 50, 70, 80, 90, 100)
+QUICK_SHARES = (50,)
 OVERLOAD = 150
+OVERLOAD_SECONDS = 10.0
+"""At least so long in a whole run: a queue that grows must have the time to show."""
+PATIENCE = 1.0
+"""Seconds after which a caller wants no answer any more; both servers are told."""
 CONNECTIONS = 16
 """An overload has thousands of calls under way, and a connection may carry 1,000."""
 IN_FLIGHT = 64
 ROUNDS = 3
 SAFE = 0.9
 """From this share of its ceiling on a side may refuse."""
+SMALL = 0.25
+"""The load's own lateness is small where its p99 is no more than this share of the p99 shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What each side is offered per second, and how long its callers wait for an answer."""
+
+    scenario: str
+    share: int
+    rates: Mapping[str, float]
+    patience: float = 0.0
 
 
 async def rates(plan: Plan) -> list[Case]:
     """Offer both sides the same rates, shares of the higher of the two ceilings, which a closed
-    loop finds first; then each one half more than its own.
+    loop finds first; then each one half more than its own, from callers who wait a second.
 
     Beyond a side's own ceiling refusals are no failure of the case: they are counted, and what is
-    timed is the answers that came.
+    timed is the answers that came. Such a case has no ratio.
     """
     with rig(plan.cores) as place, start_interlace(place), start_baseline(place):
         ceilings = {side: await _ceiling(place, side, plan.pace) for side in place.sides}
-        told = ", ".join(f"{side} {rate:.0f}/s" for side, rate in ceilings.items())
-        plan.say(f"  ceilings of a closed loop: {told}")
+        plan.say(f"  ceilings of a closed loop: {_told(ceilings)}")
         highest = max(ceilings.values())
         cases = []
-        for share in SHARES:
-            offered = dict.fromkeys(place.sides, highest * share / 100)
-            cases.append(await _offered(place, ("sweep", share), offered, ceilings, plan))
-        offered = {side: rate * OVERLOAD / 100 for side, rate in ceilings.items()}
-        cases.append(await _offered(place, ("overload", OVERLOAD), offered, ceilings, plan))
+        for share in QUICK_SHARES if plan.is_quick else SHARES:
+            same = dict.fromkeys(place.sides, highest * share / 100)
+            cases.append(await _offered(place, Offer("sweep", share, same), ceilings, plan))
+        beyond = {side: rate * OVERLOAD / 100 for side, rate in ceilings.items()}
+        offer = Offer("overload", OVERLOAD, beyond, PATIENCE)
+        if not plan.is_quick:
+            pace = replace(plan.pace, seconds=max(OVERLOAD_SECONDS, plan.pace.seconds))
+            plan = replace(plan, pace=pace)
+        cases.append(await _offered(place, offer, ceilings, plan))
         return cases
+
+
+def _told(rates: Mapping[str, float]) -> str:
+    return ", ".join(f"{side} {rate:.0f}/s" for side, rate in rates.items())
 
 
 async def _ceiling(place: Rig, side: str, pace: Pace) -> float:
@@ -57,26 +82,50 @@ async def _ceiling(place: Rig, side: str, pace: Pace) -> float:
     return sample.values["rate"]
 
 
-async def _offered(
-    place: Rig,
-    name: tuple[str, int],
-    offered: Mapping[str, float],
-    ceilings: Mapping[str, float],
-    plan: Plan,
-) -> Case:
+async def _offered(place: Rig, offer: Offer, ceilings: Mapping[str, float], plan: Plan) -> Case:
     contenders, every = [], []
+    request = replace(requests.call(), patience=offer.patience)
     for side, served in place.sides.items():
         connections = await served.connect(CONNECTIONS)
         every += connections
-        driver = OpenLoop(connections, requests.call(), rate=offered[side])
-        is_beyond = offered[side] >= SAFE * ceilings[side]
-        count = None if is_beyond else place.upstream_count
-        contenders.append(Contender(side, driver, served.child, 1, count, allows_errors=is_beyond))
+        driver = OpenLoop(connections, request, rate=offer.rates[side])
+        is_beyond = offer.rates[side] >= SAFE * ceilings[side]
+        contenders.append(
+            Contender(
+                *(side, driver, served.child),
+                served=None if is_beyond else place.upstream_count,
+                allows_errors=is_beyond,
+                patience=offer.patience,
+                ceiling=ceilings[side],
+            )
+        )
     pace = replace(plan.pace, rounds=min(ROUNDS, plan.pace.rounds))
-    measured = await versus(contenders, pace)
+    samples, troubles = await versus(contenders, pace)
     for connection in every:
         connection.close()
-    told = ", ".join(f"{side} {rate:.0f}/s" for side, rate in offered.items())
-    notes = (f"open loop, offered {told}; latency counts from the planned time",)
-    scenario, share = name
-    return case_of(scenario, {"share": share}, measured, notes=notes)
+    notes = [
+        f"open loop, offered {_told(offer.rates)}; latency counts from the planned time",
+        f"ceilings of a closed loop: {_told(ceilings)}",
+        *late_notes(samples),
+    ]
+    if offer.patience:
+        notes.append(
+            f"callers wait {offer.patience:g} s and tell so; goodput is the right answers per "
+            "second that came in time, its share that of the side's own ceiling"
+        )
+    return case_of(offer.scenario, {"share": offer.share}, (samples, troubles), notes=notes)
+
+
+def late_notes(samples: Sequence[Sample]) -> list[str]:
+    """Return what to say where the load itself was late by more than a little of what is shown."""
+    notes = []
+    for side in dict.fromkeys(sample.side for sample in samples):
+        own = [one.values for one in samples if one.side == side]
+        late = [values["late_p99_ms"] for values in own if "late_p99_ms" in values]
+        shown = [values["p99_ms"] for values in own if "p99_ms" in values]
+        if late and shown and median(late) > SMALL * median(shown):
+            notes.append(
+                f"{side}: the load itself was {median(late):.2g} ms late (p99) beside a p99 of "
+                f"{median(shown):.2g} ms, which is therefore in part its own"
+            )
+    return notes

@@ -26,9 +26,9 @@ async def run(names: Sequence[str], plan: Plan, *, command: str, path: Path | No
 
     This process drives the load: it is pinned to the load's cores from now on.
     """
+    block = machine.describe(plan.cores.as_block())  # of the whole machine, not of our cores
     pin(plan.cores.load)
     _end_well_on_sigterm()
-    block = machine.describe(plan.cores.as_block())
     if not plan.cores.are_apart:
         plan.say("server and load share one core: ratios are still fair, rates say nothing")
     started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

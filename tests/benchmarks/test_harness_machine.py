@@ -19,6 +19,13 @@ def test_the_block_names_machine_libraries_and_load() -> None:
     assert json.dumps(block)
 
 
+def test_the_block_tells_what_bends_a_clock() -> None:
+    block = describe()
+    assert block["governor"]
+    assert block["hypervisor"]
+    assert block["threads_per_core"] == "unknown" or block["threads_per_core"] >= 1
+
+
 def test_a_slow_protobuf_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api_implementation, "Type", lambda: "python")
     with pytest.raises(WrongProtobufError, match="python"):

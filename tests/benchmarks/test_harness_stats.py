@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.harness.stats import bootstrap, iqr, median, paired_ratio, percentile, ratio
+from benchmarks.harness.stats import (
+    ENOUGH_PAIRS,
+    bootstrap,
+    coverage,
+    few_pairs,
+    iqr,
+    median,
+    paired_ratio,
+    percentile,
+    ratio,
+)
 
 
 def test_an_interval_holds_its_middle_and_is_the_same_each_time() -> None:
@@ -28,6 +38,21 @@ def test_one_outlier_widens_the_interval_and_stays() -> None:
     calm, wild = bootstrap([1.0] * 9), bootstrap([1.0] * 5 + [50.0] * 4)
     assert calm.high == 1.0
     assert wild.high == 50.0
+
+
+def test_an_interval_of_pairs_is_never_narrower_than_what_holds_whatever_they_are() -> None:
+    six = paired_ratio([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0] * 6)
+    assert (six.low, six.high) == (1.0, 6.0)  # [2, 5] holds the median in 78 %
+    nine = paired_ratio([float(value) for value in range(1, 10)], [1.0] * 9)
+    assert nine.low <= 2.0
+    assert nine.high >= 8.0
+
+
+def test_six_pairs_are_the_fewest_for_95_percent() -> None:
+    assert coverage(ENOUGH_PAIRS) >= 0.95
+    assert coverage(ENOUGH_PAIRS - 1) < 0.95
+    assert few_pairs(ENOUGH_PAIRS) == []
+    assert "3 pairs" in few_pairs(3)[0]
 
 
 def test_sides_that_are_no_pairs_are_drawn_apart() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import grpc
 import pytest
+from benchmarks.load.alarm import Alarm
 from benchmarks.load.bodies import body
 from benchmarks.load.driver import Driver
 from benchmarks.load.http2 import Connection, connect
@@ -135,16 +138,67 @@ async def test_large_messages_pass_whole_in_both_directions() -> None:
 
 
 async def test_an_open_loop_counts_latency_from_the_planned_time() -> None:
+    """The load is held up once, and everything else with it: what should have been sent meanwhile
+    is sent afterwards at once, but its callers have waited since the planned moment."""
+    stall: list[float] = []
+
     async def answer(_request: bytes, _context: Any) -> bytes:
-        await asyncio.sleep(0.02)
+        if not stall:
+            stall.append(time.perf_counter())
+            time.sleep(0.3)  # noqa: ASYNC251  # holds up the loop of the load, on purpose
+            stall.append(time.perf_counter())
         return GOOD
 
     async with server("GatewayService", unary(answer)) as address:
         load = OpenLoop([await connect(address)], requests.call(), rate=500)
-        await run(load, 30)
-        assert load.tally.errors == 0
-        assert load.tally.offered == 500
-        assert min(load.tally.latencies) >= 0.02
+        await run(load, 200)
+        tally, (since, until) = load.tally, stall
+        assert tally.errors == 0
+        assert tally.offered == 500
+        held_up = [
+            (planned, latency)
+            for planned, latency in zip(tally.begun, tally.latencies, strict=True)
+            if since <= planned < until
+        ]
+        assert len(held_up) == pytest.approx((until - since) * 500, abs=1)
+        assert all(latency >= until - planned for planned, latency in held_up)
+        late = [late for planned, late in tally.planned if since <= planned < until]
+        assert max(late) == pytest.approx(until - since, rel=0.5)
+        assert len(late) == len(held_up)
+
+
+async def test_a_caller_without_patience_tells_the_server_so() -> None:
+    told: list[float | None] = []
+
+    async def answer(_request: bytes, context: Any) -> bytes:
+        told.append(context.time_remaining())
+        return GOOD
+
+    async with server("GatewayService", unary(answer)) as address:
+        for patience in (0.0, 20.0):
+            request = replace(requests.call(), patience=patience)
+            await run(ClosedLoop([await connect(address)], request, in_flight=1), 3)
+    assert told[0] is None
+    assert told[-1] is not None
+    assert 0 < told[-1] <= 20
+
+
+async def test_an_alarm_rings_at_its_moment_and_never_once_closed() -> None:
+    rung: list[float] = []
+    alarm = Alarm(lambda: rung.append(time.perf_counter()))
+    at = time.perf_counter() + 0.0015
+    alarm.set(at)
+    while not rung:
+        await asyncio.sleep(0.001)
+    assert rung[0] >= at
+    alarm.set(time.perf_counter() - 1.0)  # over already: at once
+    while len(rung) < 2:
+        await asyncio.sleep(0)
+    alarm.set(time.perf_counter())
+    alarm.close()
+    alarm.close()
+    await asyncio.sleep(0.01)
+    assert len(rung) == 2
 
 
 def session(reply: Callable[[int], pb.SessionReply]) -> Handlers:

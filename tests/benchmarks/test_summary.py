@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from bench_runs import codecs_run, service_run, without
+from benchmarks.gate import check
 from benchmarks.harness.results import Case, Interval, Run, write_run
 from benchmarks.summary import Judged, judge, main, sure, to_summary, verdict
 
@@ -100,6 +101,23 @@ def test_the_middle_decides_and_the_interval_says_how_sure_it_is(
     told = named(judge([with_ratio(service_run(), "call", ratio)]), "call")
     assert (told.passed, verdict(told)) == (passed, words)
     assert sure(told) == words.startswith("clearly")
+
+
+@pytest.mark.parametrize(("pairs", "is_sure"), [(2, False), (5, False), (6, True)])
+def test_few_pairs_are_never_sure_however_narrow_their_interval(pairs: int, is_sure: bool) -> None:
+    run = with_ratio(service_run(), "call", Interval(0.5, 0.5, 0.5))
+    fewer = [
+        replace(case, samples=case.samples[: 2 * pairs]) if case.scenario == "call" else case
+        for case in run.cases
+    ]
+    summary = to_summary([replace(run, cases=tuple(fewer))], command="x")
+    told = named(judge([replace(run, cases=tuple(fewer))]), "call")
+    assert told.passed
+    assert sure(told) is is_sure
+    assert summary["budgets"][0]["pairs"] == pairs
+    assert ("too few windows" in verdict(told)) is not is_sure
+    (line,) = [line for line in check(summary)[0] if line.startswith("ok       call:")]
+    assert ("too few windows" in line) is not is_sure
 
 
 def test_without_any_run_every_budget_is_missing(tmp_path: Path) -> None:
