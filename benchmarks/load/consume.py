@@ -7,34 +7,15 @@ import time
 
 from benchmarks.load.bodies import event_data
 from benchmarks.load.driver import Tally
-from benchmarks.load.http2 import Connection, Stream, framed
+from benchmarks.load.http2 import Connection, Stream
+from benchmarks.load.publish import publish
 from interlace.v1 import event_pb2
 from interlace.v1 import feed_service_pb2 as pb
 
 __all__ = ["BrokerLoad"]
 
-PUBLISH = b"/interlace.v1.FeedService/Publish"
 CONSUME = b"/interlace.v1.FeedService/Consume"
 _LIMIT = 60.0
-
-
-class _Publication:
-    """One Publish RPC."""
-
-    def __init__(self, load: BrokerLoad, count: int) -> None:
-        self._load = load
-        self._count = count
-
-    def on_message(self, message: bytes) -> None:
-        """Check that every event was taken."""
-        outcomes = pb.PublishResponse.FromString(message).outcomes
-        if len(outcomes) != self._count or any(one.status.code for one in outcomes):
-            self._load.fail("an event was not taken")
-
-    def on_end(self, error: str) -> None:
-        """Count an RPC that failed."""
-        if error:
-            self._load.fail(f"publish: {error}")
 
 
 class BrokerLoad:
@@ -78,6 +59,9 @@ class BrokerLoad:
         """Count an error; there is no use in waiting for the rest then."""
         self._tally.fail(why)
         self._idle.set()
+
+    def published(self) -> None:
+        """Nothing waits for it: a batch follows what was settled."""
 
     async def start(self) -> None:
         """Open the consumer unless it is open, and publish a window full."""
@@ -162,5 +146,4 @@ class BrokerLoad:
             )
         self._next += self._batch
         request = pb.PublishRequest(sink=self._name, events=events)
-        stream = self._publishing.open(PUBLISH, _Publication(self, len(events)))
-        self._publishing.send_data(stream, framed(request.SerializeToString()), is_last=True)
+        publish(self._publishing, request, self)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from benchmarks.load.bodies import event_data
 from benchmarks.load.driver import Tally
-from benchmarks.load.http2 import Connection, Stream, framed
+from benchmarks.load.http2 import Connection, Stream
+from benchmarks.load.publish import publish
 from interlace.v1 import event_pb2
 from interlace.v1 import feed_service_pb2 as pb
 
 __all__ = ["FeedLoad", "FeedShape", "Subscriber"]
 
 SUBSCRIBE = b"/interlace.v1.FeedService/Subscribe"
-PUBLISH = b"/interlace.v1.FeedService/Publish"
 _PROBE = "probe"
 _LIMIT = 60.0
 _CACHE = 256
@@ -67,28 +67,6 @@ class Subscriber:
     def on_end(self, error: str) -> None:
         """A subscription ends only when we end it."""
         self._load.fail(f"a subscription ended: {error or 'OK'}")
-
-
-class _Publication:
-    """One Publish RPC."""
-
-    __slots__ = ("_count", "_load")
-
-    def __init__(self, load: FeedLoad, count: int) -> None:
-        self._load = load
-        self._count = count
-
-    def on_message(self, message: bytes) -> None:
-        """Check that every event was taken."""
-        outcomes = pb.PublishResponse.FromString(message).outcomes
-        if len(outcomes) != self._count or any(one.status.code for one in outcomes):
-            self._load.fail("an event was not taken")
-
-    def on_end(self, error: str) -> None:
-        """Count an RPC that failed, and let the next one go."""
-        if error:
-            self._load.fail(f"publish: {error}")
-        self._load.published()
 
 
 class _Ignored:
@@ -235,8 +213,7 @@ class FeedLoad:
     def _send(self, events: list[event_pb2.Event]) -> None:
         self._is_publishing = True
         request = pb.PublishRequest(sink=self._shape.sink, events=events)
-        stream = self._publishing.open(PUBLISH, _Publication(self, len(events)))
-        self._publishing.send_data(stream, framed(request.SerializeToString()), is_last=True)
+        publish(self._publishing, request, self)
 
     async def _subscribe(self) -> None:
         """Open the streams, and publish probes until each subscriber has seen one."""
