@@ -12,6 +12,8 @@ __all__ = ["SAFE_DIGITS", "read_double"]
 SAFE_DIGITS = 15
 """So many decimal digits always come back from a double as they went in."""
 _PRINTED_DIGITS = 17
+_NORMAL = (1e-300, 1e300)
+"""Beyond, a double has fewer digits."""
 
 
 def read_double(text: str) -> float:
@@ -24,6 +26,8 @@ def read_double(text: str) -> float:
     digits = text.lower().partition("e")[0].lstrip("-").replace(".", "").strip("0")
     if not digits:
         return number  # a zero, whose exponent may be beyond what Decimal can hold
+    if len(digits) <= SAFE_DIGITS and _NORMAL[0] < abs(number) < _NORMAL[1]:
+        return number
     if math.isinf(number) or number == 0.0:
         raise CodecError("a number is beyond the range of a double")
     # Printers of doubles write the fewest digits that name one, or up to 17.

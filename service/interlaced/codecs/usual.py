@@ -18,6 +18,7 @@ from interlaced.codecs.codec import CodecError, Value
 from interlaced.codecs.doubles import SAFE_DIGITS, read_double
 
 __all__ = [
+    "LONGEST_INTEGER",
     "UNUSUAL",
     "json_to_msgpack",
     "msgpack_to_json",
@@ -29,6 +30,10 @@ __all__ = [
 UNUSUAL = (msgspec.MsgspecError, ArithmeticError, RecursionError, TypeError, ValueError)
 """What a usual reader or writer raises for everything that the careful one must look at."""
 
+LONGEST_INTEGER = 1000
+"""So many characters of an integer are read. It takes the square of their number to read them."""
+_STEP = 50
+"""Every so many bytes one is looked at, in search of a longer integer."""
 _BLANK = b" \t\r\n"
 _DEPTH = 8
 """How many lists and maps in one another are usual. The decoder's types grow as 2 to its power."""
@@ -43,6 +48,8 @@ _pack = msgspec.msgpack.Encoder().encode
 
 def read_json(data: bytes) -> Value:
     """Reads JSON that loses nothing; one of UNUSUAL for all else, and for what is not proven."""
+    if _has_huge_integer(data):
+        raise CodecError("an integer may be too long")
     value: Value = _parse(data)
     printed = _print(value)
     # The same text again: no key was there twice, and every number is written as it is held.
@@ -56,6 +63,14 @@ def read_json(data: bytes) -> Value:
     if data.count(b":") != printed.count(b":") or b"\\u003a" in data or b"\\u003A" in data:
         raise CodecError("a key may be there twice")
     return _parse_doubles(data) if _has_long_number(data) else value
+
+
+def _has_huge_integer(data: bytes) -> bool:
+    """Whether so many digits stand in a row that the careful reader might refuse them."""
+    # No such row fits between the samples; floats may be dense enough to look like one there.
+    return len(data) >= LONGEST_INTEGER and (
+        _HUGE_SAMPLED in data[::_STEP].translate(_SHAPE) and _HUGE in data.translate(_SHAPE)
+    )
 
 
 def _has_long_number(data: bytes) -> bool:
@@ -121,3 +136,6 @@ _SHAPE = _shapes()
 _LONG = b"0" * (SAFE_DIGITS + 2)
 """A point is among them; and an integer may have them, which only costs a second reading."""
 _ESCAPES = (b"u0e", b"u00e", b"u000e")
+_HUGE = b"0" * LONGEST_INTEGER
+"""A minus before it is one character more."""
+_HUGE_SAMPLED = b"0" * (LONGEST_INTEGER // _STEP)

@@ -12,13 +12,27 @@ from interlaced.codecs.doubles import SAFE_DIGITS, read_double
 
 @pytest.mark.parametrize(
     "text",
-    ["0.1", "1.10", "-0.0", "1E5", "5e-324", "-65.613616999999977", "0e99999999999999999999"],
+    [
+        "0.1",
+        "1.10",
+        "-0.0",
+        "1E5",
+        "5e-324",
+        "-65.613616999999977",
+        "0e99999999999999999999",
+        "1e5",
+        "1.5e-310",
+        "1e308",
+    ],
 )
 def test_what_a_double_holds_is_read(text: str) -> None:
     assert read_double(text) == float(text)
 
 
-@pytest.mark.parametrize("text", ["1e400", "1e-400", "9007199254740993.0", "0.1234567890123456789"])
+@pytest.mark.parametrize(
+    "text",
+    ["1e400", "1e-400", "9007199254740993.0", "0.1234567890123456789", "123456789012345e-330"],
+)
 def test_what_a_double_would_round_is_refused(text: str) -> None:
     with pytest.raises(CodecError):
         read_double(text)

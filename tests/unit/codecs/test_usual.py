@@ -207,12 +207,27 @@ def test_the_short_writer_refuses_what_would_come_back_as_something_else(value: 
         usual.write_json(value)
 
 
-def test_integers_of_up_to_what_python_reads_are_exact_and_longer_ones_are_refused() -> None:
-    for spelled in (b"9" * 4300, b"-" + b"9" * 4300, b"[ " + b"9" * 1001 + b"]"):
-        assert python_json.dumps(json.decode(spelled)) == spelled.decode().replace(" ", "")
-    for text in (b"9" * 4301, b"[1.10," + b"9" * 4301 + b"]"):
+@pytest.mark.parametrize("before", [0, 1, 24, 49, 50, 51, 333])
+@pytest.mark.parametrize("sign", [b"", b"-"])
+def test_integers_of_up_to_a_thousand_characters_are_exact_and_longer_ones_refused(
+    before: int, sign: bytes
+) -> None:
+    """Wherever they stand between the samples that are looked at."""
+    pad = b'["' + b"x" * before + b'",'
+    longest = usual.LONGEST_INTEGER - len(sign)
+    text = pad + sign + b"9" * longest + b"]"
+    assert json.encode(json.decode(text)) == text
+    for digits in (longest + 1, longest + 2, 5000):
+        text = pad + sign + b"9" * digits + b"]"
+        with pytest.raises(usual.UNUSUAL):
+            usual.read_json(text)
         with pytest.raises(CodecError):
             json.decode(text)
+
+
+def test_many_digits_that_are_no_integer_are_read() -> None:
+    for text in (b'"' + b"7" * 3000 + b'"', b"[" + b"0.25," * 3000 + b"1]"):
+        assert json.encode(json.decode(text)) == text
 
 
 def test_many_levels_are_left_to_the_careful_reader_and_come_through() -> None:
