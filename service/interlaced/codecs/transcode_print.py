@@ -139,6 +139,9 @@ class Printer:
                 lines += [f"if {held}:", *made, f"else: {place} = UNSET"]
             elif field.key is not None:
                 lines += self._compile_map(field, taken, place)
+            elif field.repeated and ":=" in (item := self._convert(field.element, "x")):
+                # A comprehension would share these names with its function, and slow both down.
+                lines += [f"{place} = []", f"for x in {taken}[ALL]: {place}.append({item})"]
             else:
                 place = self._compile_field(field, taken, held)
             arguments.append(place)
@@ -235,7 +238,7 @@ class Printer:
         if element.enum is not None and kind is Kind.ENUM:
             return f"{self._enum(element.enum)}[{value}]"
         if kind is Kind.TIMESTAMP:
-            return _timestamp(f"(a := {again}.seconds)", first)
+            return _timestamp(f"(a := {first}.seconds)", again)
         template = _CONVERSIONS[kind]
         return template.format(first=first if "again" in template else value, again=again)
 
@@ -280,12 +283,11 @@ def _indent(lines: list[str]) -> list[str]:
 def _timestamp(seconds: str, message: str) -> str:
     """The expression of a Timestamp in RFC 3339, in UTC.
 
-    `message` is what Python evaluates first; `seconds`, behind it, leaves the seconds in `a`.
+    `seconds` is what Python evaluates first, and leaves them in `a`; `message` stands behind it.
     """
-    hour = f"{{hours[{seconds} // 3600]}}{{clock[a % 3600]}}"
     longer = "{heads[b // 1000000]}{thousand[b // 1000 % 1000]}{tails[b % 1000]}"
-    short = f"(z := short_fraction(b := {message}.nanos))"
-    return f"(f'{hour}{{z}}' if {short} else f'{hour}{longer}')"
+    fraction = f"{{short_fraction(b := {message}.nanos) or f'{longer}'}}"
+    return f"""f"{{hours[{seconds} // 3600]}}{{clock[a % 3600]}}{fraction}\""""
 
 
 class _Names(dict[int, str | int]):
