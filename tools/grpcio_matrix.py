@@ -28,9 +28,10 @@ from benchmarks.harness.machine import describe, finish
 from benchmarks.harness.process import Child, Cores, pin, split_cores
 from benchmarks.harness.results import SCHEMA, Case, Run, Sample, write_run
 from benchmarks.harness.stats import bootstrap, paired_ratio
-from benchmarks.load.driver import Driver, Tally
+from benchmarks.load.drained import DrainedLoad
+from benchmarks.load.driver import Driver
 from benchmarks.load.http2 import Connection, Stream, connect
-from benchmarks.load.unary import ClosedLoop, Drained, Request
+from benchmarks.load.unary import ClosedLoop, Request
 from benchmarks.service.measure import MAIN, Contender, Pace, window
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,21 +48,15 @@ LIMIT = 200.0
 """No round begins later than this many seconds after the first."""
 
 
-class PingPong:
-    """Keeps one message under way on each of some streams: what comes back is sent again."""
+class PingPong(DrainedLoad):
+    """Keeps one message under way on each of some streams: what comes back is a call, and is sent
+    again."""
 
     def __init__(self, connection: Connection, *, streams: int) -> None:
+        super().__init__()
         self._connection = connection
         self._count = streams
         self._echoes: list[_Echo] = []
-        self._drained = Drained()
-        self._is_on = False
-        self._tally = Tally()
-
-    @property
-    def tally(self) -> Tally:
-        """The counters; a message that comes back is a call."""
-        return self._tally
 
     async def start(self) -> None:
         """Send the first message on each stream."""
@@ -88,11 +83,6 @@ class PingPong:
         """Count a stream that ended by itself, with a message under way or without."""
         self._tally.fail(why or "a stream ended")
         self._ended(echo)
-
-    async def stop(self) -> None:
-        """Send nothing more and await what is under way; the streams stay open."""
-        self._is_on = False
-        await self._drained.wait()
 
     def _send(self, echo: _Echo) -> None:
         self._drained.begin()

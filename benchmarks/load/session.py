@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.load.driver import Tally
+from benchmarks.load.drained import DrainedLoad
 from benchmarks.load.http2 import Connection, Stream
-from benchmarks.load.unary import Drained
 from interlace.v1 import gateway_service_pb2 as pb
 
 __all__ = ["PATH", "SessionLoad", "item"]
@@ -32,7 +31,7 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-class SessionLoad:
+class SessionLoad(DrainedLoad):
     """Keeps `in_flight` calls under way on one stream.
 
     All replies of one message are followed by as many calls: in one message where `is_batched`,
@@ -48,6 +47,7 @@ class SessionLoad:
         in_flight: int,
         is_batched: bool = True,
     ) -> None:
+        super().__init__()
         self._connection = connection
         self._call = call
         self._answer = answer
@@ -56,14 +56,6 @@ class SessionLoad:
         self._stream: Stream | None = None
         self._since: dict[int, float] = {}
         self._next = 1
-        self._drained = Drained()
-        self._is_on = False
-        self._tally = Tally()
-
-    @property
-    def tally(self) -> Tally:
-        """The counters."""
-        return self._tally
 
     async def start(self) -> None:
         """Open the stream unless it is open, and fill it."""
@@ -71,11 +63,6 @@ class SessionLoad:
             self._stream = self._connection.open(PATH, self)
         self._is_on = True
         self._send(self._in_flight)
-
-    async def stop(self) -> None:
-        """Issue nothing more and await every reply."""
-        self._is_on = False
-        await self._drained.wait()
 
     def close(self) -> None:
         """End the stream."""

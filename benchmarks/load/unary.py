@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.load.alarm import Alarm
-from benchmarks.load.driver import Tally
+from benchmarks.load.drained import DrainedLoad
 from benchmarks.load.http2 import Connection, framed
 
-__all__ = ["ClosedLoop", "Drained", "OpenLoop", "Request"]
-
-_DRAIN_LIMIT = 60.0
+__all__ = ["ClosedLoop", "OpenLoop", "Request"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +29,6 @@ class Request:
     def timeout(self) -> bytes:
         """The patience as gRPC writes it in the head of a call."""
         return b"%dm" % round(self.patience * 1e3) if self.patience else b""
-
-
-class Drained:
-    """Counts what is under way, and waits until nothing is."""
-
-    def __init__(self) -> None:
-        self.under_way = 0
-        self._is_empty = asyncio.Event()
-
-    def begin(self) -> None:
-        """One more is under way."""
-        self.under_way += 1
-
-    def end(self) -> None:
-        """One has come back."""
-        self.under_way -= 1
-        if not self.under_way:
-            self._is_empty.set()
-
-    async def wait(self) -> None:
-        """Return once nothing is under way. Raise TimeoutError after a minute."""
-        async with asyncio.timeout(_DRAIN_LIMIT):
-            while self.under_way:
-                self._is_empty.clear()
-                await self._is_empty.wait()
 
 
 class _Rpc:
@@ -88,23 +60,16 @@ class _Rpc:
         self._load.ended()
 
 
-class _Unary:
+class _Unary(DrainedLoad):
     """What both loops share."""
 
     def __init__(self, connections: Sequence[Connection], request: Request) -> None:
+        super().__init__()
         self.request = request
         self._connections = connections
         self._frame = framed(request.message)
         self._timeout = request.timeout
         self._turn = 0
-        self._drained = Drained()
-        self._is_on = False
-        self._tally = Tally()
-
-    @property
-    def tally(self) -> Tally:
-        """The counters."""
-        return self._tally
 
     def issue(self, since: float) -> None:
         """Send one call, on the connections in turn."""
@@ -119,11 +84,6 @@ class _Unary:
     def ended(self) -> None:
         """One call came back."""
         self._drained.end()
-
-    async def stop(self) -> None:
-        """Issue nothing more and await what is under way."""
-        self._is_on = False
-        await self._drained.wait()
 
 
 class ClosedLoop(_Unary):
