@@ -6,20 +6,41 @@ from collections.abc import Iterable, Sequence
 
 from benchmarks.budgets import AT_MOST, Budget
 from benchmarks.harness.results import Interval
-from benchmarks.report.data import interval_text
-from benchmarks.report.markup import Cell, Safe, escape, figure, paragraph, section, strong, table
+from benchmarks.report.balance import costs_more
+from benchmarks.report.conditions import (
+    LIBRARY,
+    OF_BOTH,
+    few_published,
+    published,
+    threads,
+)
+from benchmarks.report.data import Results, interval_text
+from benchmarks.report.markup import (
+    Cell,
+    Safe,
+    aside,
+    escape,
+    figure,
+    paragraph,
+    section,
+    strong,
+    table,
+)
 from benchmarks.report.plot import Bar, intervals
 from benchmarks.report.scale import Axis, number
+from benchmarks.report.wording import budget_name, listed, variant_text
 from benchmarks.summary import Judged, verdict
 
 __all__ = ["answer", "budgets"]
 
 
-def answer(judged: Sequence[Judged]) -> Safe:
-    """Return the lead: what a call costs beside the hand-written peer, and what fails."""
+def answer(judged: Sequence[Judged], results: Results) -> Safe:
+    """Return the lead: what is cheaper than the hand-written peer, what is dearer, what fails."""
     known = {one.budget.name: one.measured for one in judged if one.measured}
-    told = [*_costs(known), *_feeds(known), *_transcoding(known), _verdicts(judged)]
-    return paragraph(Safe(" ".join(told)), kind="lead")
+    cheaper = [*_costs(known), *_feeds(known, results), *_transcoding(known)]
+    told = [" ".join(cheaper), costs_more(results), _verdicts(judged)]
+    lead = "".join(paragraph(Safe(one), kind="lead") for one in told if one)
+    return Safe(lead + paragraph(f"{OF_BOTH} {threads(results.runs)}"))
 
 
 def _costs(known: dict[str, Interval]) -> Iterable[str]:
@@ -35,28 +56,33 @@ def _costs(known: dict[str, Interval]) -> Iterable[str]:
     ]
     if parts:
         yield (
-            "With every default policy and metric on, Interlace's CPU time per call, as a share "
-            f"of a hand-written grpc.aio service that has none, is {_listed(parts)}."
+            "Interlace's CPU time per call, as a share of that of a hand-written grpc.aio "
+            f"service, is {listed(parts)}."
         )
     else:
         yield "Nothing that was measured here says what a call costs beside the baseline."
 
 
-def _feeds(known: dict[str, Interval]) -> Iterable[str]:
+def _feeds(known: dict[str, Interval], results: Results) -> Iterable[str]:
     if "subscribe_100" in known:
         times = strong(f"{number(known['subscribe_100'].mid)} times")
-        yield f"A second of CPU brings 100 subscribers of one feed {times} the baseline's events."
+        how, less = published(results), few_published(results)
+        told = f"A second of CPU brings 100 subscribers of one feed {times} the baseline's events"
+        yield f"{told}{f' when {how}' if how else ''}{f', {less}' if less else ''}."
 
 
 def _transcoding(known: dict[str, Interval]) -> Iterable[str]:
-    there, back = known.get("json_to_protobuf_plain"), known.get("protobuf_to_json_plain")
-    if there and back:
-        times = (strong(number(one.mid)) for one in (there, back))
-        first, second = times
-        yield (
-            f"Its transcoder is at least {first} times as fast as json_format from JSON to "
-            f"protobuf, and {second} times back, on the slowest plain shape."
+    ways = [
+        (strong(number(known[name].mid)), way)
+        for name, way in (
+            ("json_to_protobuf_plain", "from JSON to protobuf"),
+            ("protobuf_to_json_plain", "back"),
         )
+        if name in known
+    ]
+    if ways:
+        told = listed([f"{times} times as fast as json_format {way}" for times, way in ways])
+        yield f"Its transcoder ({LIBRARY}) is {told}, on the slowest plain shape."
 
 
 def _share(measured: Interval) -> str:
@@ -69,18 +95,13 @@ def _verdicts(judged: Sequence[Judged]) -> str:
     missing = [one for one in judged if not one.measured]
     told = [f"{len(held)} of {len(judged)} budgets hold."]
     if failed:
-        names = _listed([f"{_named(one.budget)} ({_beside(one)})" for one in failed])
+        names = "; ".join(f"{budget_name(one.budget)} ({_beside(one)})" for one in failed)
         failing = "This one fails" if len(failed) == 1 else "These fail"
         told.append(f'<span class="bad">{failing}:</span> {names}.')
     if missing:
-        names = _listed([_named(one.budget) for one in missing])
+        names = "; ".join(budget_name(one.budget) for one in missing)
         told.append(f"Not measured in this run, so not held either: {names}.")
     return " ".join(told)
-
-
-def _named(budget: Budget) -> str:
-    """The name of a budget as the plot has it."""
-    return budget.name.replace("_", " ").replace("json", "JSON")
 
 
 def _beside(judged: Judged) -> str:
@@ -90,11 +111,6 @@ def _beside(judged: Judged) -> str:
 
 def _limit(budget: Budget) -> str:
     return f"{'≤' if budget.sense == AT_MOST else '≥'} {budget.budget:g}"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    *most, last = parts
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def budgets(judged: Sequence[Judged]) -> Safe:
@@ -114,6 +130,8 @@ def budgets(judged: Sequence[Judged]) -> Safe:
     rows = [_row(one) for one in judged]
     heads = ["budget", "verdict", "measured (95 % interval)", "must reach", "aim"]
     parts.append(table("Every budget, and the worst case that decides it", heads, rows, words=2))
+    if any("transcod" in one.budget.scenario for one in judged):
+        parts.append(paragraph(f"What converts JSON and protobuf is {LIBRARY}.", kind="soft"))
     return section("budgets", "Does it hold its budgets?", parts)
 
 
@@ -122,7 +140,7 @@ def _bar(judged: Judged) -> Bar:
     used = sorted(_used(judged.budget, getattr(judged.measured, end)) for end in ("low", "high"))
     tone = "good" if judged.passed else "bad"
     mid = _used(judged.budget, judged.measured.mid)
-    return Bar(_named(judged.budget), used[0], mid, used[1], tone)
+    return Bar(budget_name(judged.budget), used[0], mid, used[1], tone)
 
 
 def _used(budget: Budget, figure_: float) -> float:
@@ -137,9 +155,17 @@ def _told(bar: Bar) -> str:
 
 def _row(judged: Judged) -> list[Cell]:
     budget = judged.budget
-    word = verdict(judged)
     mark = "good" if judged.passed else "bad"
-    shown = Safe(f'<span class="{mark}">{escape(word)}</span>')
+    shown = Safe(f'<span class="{mark}">{escape(verdict(judged))}</span>')
     told: Cell = interval_text(judged.measured) if judged.measured else judged.why
     sign = "≤" if budget.sense == AT_MOST else "≥"
-    return [budget.what, shown, told, f"{sign} {budget.budget:g}", f"{sign} {budget.aim:g}"]
+    what = Safe(f"{escape(budget.what)}{_worst(judged)}")
+    return [what, shown, told, f"{sign} {budget.budget:g}", f"{sign} {budget.aim:g}"]
+
+
+def _worst(judged: Judged) -> str:
+    """Which of several cases decided, where there were several."""
+    budget, case = judged.budget, judged.case
+    if case is None or not budget.each:
+        return ""
+    return aside(f" {variant_text(case, without=(*budget.where, 'oracle'))}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 
 from benchmarks.figures import main_key, middle, sides
 from benchmarks.harness.results import Case
-from benchmarks.report.data import NOT_MEASURED, Results, interval_text
+from benchmarks.report.conditions import LIBRARY
+from benchmarks.report.data import NOT_MEASURED, Results, interval_text, with_iqr
 from benchmarks.report.markup import (
     Cell,
     Safe,
@@ -18,8 +20,10 @@ from benchmarks.report.markup import (
     strong,
     table,
 )
+from benchmarks.report.measured import counted, interval_of_median
 from benchmarks.report.plot import Point, points
 from benchmarks.report.scale import Axis, number
+from benchmarks.report.wording import DASH, plain, side_name
 
 __all__ = ["codec_sections", "frontier"]
 
@@ -95,7 +99,8 @@ def _pareto(results: Results) -> list[str]:
     said = (
         "Smaller is left, faster is down. The step joins the frontier: nothing else is both "
         "smaller and faster than a codec on it. Time is a round trip: build, encode, decode, and "
-        "touch every field. The tables beneath have every stage apart."
+        "touch every field. The line joins medians; whether intervals overlap is in the table "
+        "beneath each plot."
     )
     return [paragraph(said), '<div class="plots">', *figures, "</div>"]
 
@@ -115,22 +120,51 @@ def _pareto_of(results: Results, sizes: Sequence[Case], shape: str) -> Iterable[
         return
     told = "; ".join(f"{one.name}: {number(one.x)} bytes, {number(one.y)} µs" for one in shown)
     plot = points(
-        f"{shape}: size against speed",
+        f"{plain(shape)}: size against speed",
         f"On the frontier: {', '.join(best)}. {told}",
         shown,
         x=Axis("bytes"),
         y=Axis("µs per round trip", log=True),
     )
-    yield figure(plot, strong(shape.replace("_", " ")), beneath=_listed(shape, shown))
+    rounds = _rounds(_of_shape(results.find("round_trip", suite="codecs"), shape))
+    yield figure(plot, strong(plain(shape)), beneath=_listed(shape, shown, rounds))
 
 
-def _listed(shape: str, shown: Sequence[Point]) -> Safe:
-    """The same figures in words, for who does not see the plot; the frontier stands out."""
+def _rounds(cases: Sequence[Case]) -> dict[str, list[float]]:
+    """Every round's time of each library in µs."""
+    return {
+        library: counted(case, library, main_key(case)) for case in cases for library in sides(case)
+    }
+
+
+def _listed(shape: str, shown: Sequence[Point], rounds: Mapping[str, list[float]]) -> Safe:
+    """The same figures in words, for who does not see the plot, with what tells them apart."""
     rows: list[list[Cell]] = [
-        [strong(one.name) if one.best else one.name, _whole(one.x), number(one.y)]
+        [one.name, _whole(one.x), with_iqr(rounds[one.name], one.y), _place(one, shown, rounds)]
         for one in sorted(shown, key=lambda one: one.y)
     ]
-    return folded("as a table", table(shape, ["codec", "bytes", "µs per round trip"], rows))
+    heads = ["codec", "bytes", "µs per round trip (IQR)", "on the frontier"]
+    return folded("as a table", table(plain(shape), heads, rows))
+
+
+def _place(one: Point, shown: Sequence[Point], rounds: Mapping[str, list[float]]) -> str:
+    """Whether a codec is on the frontier; open where the intervals of the times overlap."""
+    beaten = [
+        other
+        for other in shown
+        if other.x <= one.x and other is not one and _clearly(rounds[other.name], rounds[one.name])
+    ]
+    smaller = [other for other in shown if other.x <= one.x and other is not one]
+    if beaten:
+        return "no"
+    open_ = any(not _clearly(rounds[one.name], rounds[other.name]) for other in smaller)
+    return "open" if open_ else "yes"
+
+
+def _clearly(ours: Sequence[float], theirs: Sequence[float]) -> bool:
+    """Whether the interval of one median lies below that of the other."""
+    own, other = interval_of_median(ours), interval_of_median(theirs)
+    return own is not None and other is not None and own[1] < other[0]
 
 
 def frontier(found: Sequence[tuple[str, float, float]]) -> list[str]:
@@ -162,21 +196,22 @@ def _matrix(results: Results) -> list[str]:
 
 
 def _stage_table(caption: str, cases: Sequence[Case]) -> str:
-    """Shapes down, libraries across, medians in µs; the least of a row stands out."""
+    """Shapes down, libraries across, medians in µs; what is clearly the least stands out."""
     libraries = list(dict.fromkeys(side for case in cases for side in sides(case)))
     rows: list[list[Cell]] = []
     for case in cases:
-        times = [_time(case, library) for library in libraries]
-        least = min((one for one in times if one is not None), default=None)
-        cells = [_cell(one, is_least=one is not None and one == least) for one in times]
-        rows.append([str(case.variant.get("shape", "")).replace("_", " "), *cells])
-    return table(f"{caption}, µs of CPU, median", ["shape", *libraries], rows)
+        times = [counted(case, library, main_key(case)) for library in libraries]
+        cells = [_cell(one, [other for other in times if other is not one]) for one in times]
+        rows.append([plain(str(case.variant.get("shape", ""))), *cells])
+    return table(f"{caption}, µs of CPU, median (IQR)", ["shape", *libraries], rows)
 
 
-def _cell(value: float | None, *, is_least: bool) -> Cell:
-    if value is None:
-        return "–"  # noqa: RUF001  # nothing was measured
-    return strong(number(value)) if is_least else number(value)
+def _cell(found: Sequence[float], others: Sequence[Sequence[float]] = ()) -> Cell:
+    """A median with its spread; with weight where its interval lies below all others."""
+    told = with_iqr(found, median(found) if found else None)
+    beside = [one for one in others if one]
+    is_least = bool(beside) and all(_clearly(found, other) for other in beside)
+    return strong(told) if is_least else told
 
 
 def _sizes(results: Results) -> list[str]:
@@ -196,14 +231,14 @@ def _grid(caption: str, cases: Sequence[Case], key: str) -> str:
     rows: list[list[Cell]] = []
     for case in cases:
         found = [middle(case, library, key) for library in libraries]
-        told = ", ".join(str(value).replace("_", " ") for value in case.variant.values())
+        told = ", ".join(plain(str(value)) for value in case.variant.values())
         rows.append([told, *(_whole(one) for one in found)])
     return table(caption, ["shape", *libraries], rows)
 
 
 def _whole(value: float | None) -> str:
     if value is None:
-        return "–"  # noqa: RUF001  # nothing was measured
+        return DASH
     return f"{value:,.0f}" if value >= 100 or value == int(value) else number(value)
 
 
@@ -213,9 +248,11 @@ def _ways(results: Results) -> list[str]:
     parts = []
     for direction in dict.fromkeys(str(case.variant.get("direction", "")) for case in cases):
         same = [one for one in cases if str(one.variant.get("direction", "")) == direction]
-        caption = WAYS.get(direction, direction.replace("_", " "))
-        parts.append(_way_table(f"{caption}, µs of CPU, median", same))
-    return parts or [NOT_MEASURED]
+        caption = WAYS.get(direction, plain(direction))
+        parts.append(_way_table(f"{caption}, µs of CPU, median (IQR)", same))
+    if not parts:
+        return [NOT_MEASURED]
+    return [paragraph(f"The transcoder is {LIBRARY}. A ratio is how many times as fast."), *parts]
 
 
 def _way_table(caption: str, cases: Sequence[Case]) -> str:
@@ -225,13 +262,13 @@ def _way_table(caption: str, cases: Sequence[Case]) -> str:
     rows: list[list[Cell]] = []
     for shape in dict.fromkeys(str(case.variant.get("shape", "")) for case in cases):
         same = _of_shape(cases, shape)
-        times = _times(same)
+        times = _rounds(same)
         ratios = {_oracle(case): interval_text(case.ratio) for case in same}
-        told = [shape.replace("_", " "), str(same[0].variant.get("fields", ""))]
-        cells = [_cell(times.get(name), is_least=False) for name in names]
-        rows.append([*told, *(ratios.get(oracle, "") for oracle in oracles), *cells])
+        told = [plain(shape), str(same[0].variant.get("fields", DASH))]
+        cells = [_cell(times.get(name, [])) for name in names]
+        rows.append([*told, *(ratios.get(oracle, DASH) for oracle in oracles), *cells])
     beside = [f"times {oracle} (95 %)" for oracle in oracles]
-    return table(caption, ["shape", "fields", *beside, *names], rows, words=2)
+    return table(caption, ["shape", "fields", *beside, *map(side_name, names)], rows, words=2)
 
 
 def _oracle(case: Case) -> str:

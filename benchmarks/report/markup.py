@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 __all__ = [
     "Cell",
     "Safe",
+    "aside",
     "code",
     "escape",
     "figure",
@@ -37,6 +39,11 @@ def escape(text: str) -> Safe:
 def strong(text: str) -> Safe:
     """Return a text with weight."""
     return Safe(f"<strong>{escape(text)}</strong>")
+
+
+def aside(text: str) -> Safe:
+    """Return a text that stands back behind the figure before it."""
+    return Safe(f'<span class="aside">{escape(text)}</span>')
 
 
 def code(text: str) -> Safe:
@@ -71,12 +78,18 @@ def folded(summary: str, content: str) -> Safe:
 def table(
     caption: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]], *, words: int = 1
 ) -> Safe:
-    """Return a table; the first `words` hold words, the others numbers, set to the right."""
+    """Return a table; the first `words` hold words, the others numbers, set to the right.
+
+    A row whose first cell is empty belongs to the one above it, whose name stands for both.
+    """
     head = "".join(
         f'<th scope="col"{_class("" if index < words else "n")}>{escape(text)}</th>'
         for index, text in enumerate(heads)
     )
-    body = "".join(f"<tr>{_row(cells, words)}</tr>" for cells in rows)
+    every = list(rows)
+    body = "".join(
+        _row(cells, words, _reach(every[index + 1 :])) for index, cells in enumerate(every)
+    )
     return Safe(
         f'<div class="scroll" role="region" aria-label="{escape(caption)}" tabindex="0"><table>'
         f"<caption>{escape(caption)}</caption>"
@@ -84,13 +97,21 @@ def table(
     )
 
 
-def _row(cells: Sequence[Cell], words: int) -> str:
+def _reach(beneath: Sequence[Sequence[Cell]]) -> int:
+    """How many rows a name stands for."""
+    return 1 + sum(1 for _ in takewhile(lambda cells: not cells[0], beneath))
+
+
+def _row(cells: Sequence[Cell], words: int, reach: int) -> str:
     first, *others = cells
     rest = "".join(
         f"<td{_class('' if index < words else 'n')}>{escape(cell)}</td>"
         for index, cell in enumerate(others, 1)
     )
-    return f'<th scope="row">{escape(first)}</th>{rest}'
+    if not first:
+        return f'<tr class="same">{rest}</tr>'
+    rows = f' rowspan="{reach}"' if reach > 1 else ""
+    return f'<tr><th scope="{"rowgroup" if rows else "row"}"{rows}>{escape(first)}</th>{rest}</tr>'
 
 
 def _class(kind: str) -> str:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from benchmarks.harness.results import Run
 from benchmarks.report import about
 from benchmarks.report.answer import answer, budgets
+from benchmarks.report.balance import dearer
 from benchmarks.report.codec_part import codec_sections
 from benchmarks.report.data import Results
 from benchmarks.report.markup import Safe, escape
 from benchmarks.report.service_part import SECTIONS, service_sections
 from benchmarks.report.style import STYLE
+from benchmarks.report.wording import commit_text, listed
 from benchmarks.summary import judge
 
 __all__ = ["render"]
@@ -26,8 +28,9 @@ def render(runs: Sequence[Run], *, command: str, files: Sequence[str] = ()) -> s
     results = Results(tuple(runs))
     body = [
         _header(runs),
-        answer(judged),
+        answer(judged, results),
         _navigation(),
+        dearer(results),
         budgets(judged),
         *service_sections(results),
         *codec_sections(results),
@@ -40,17 +43,20 @@ def render(runs: Sequence[Run], *, command: str, files: Sequence[str] = ()) -> s
 
 
 def _header(runs: Sequence[Run]) -> Safe:
+    quick = [run.kind for run in runs if "--quick" in run.command]
     facts = [
         *(run.started[:10] for run in runs),
-        *(f"commit {run.machine.get('commit', 'unknown')}" for run in runs),
+        *(f"commit {commit_text(run.machine)}" for run in runs),
         *(str(run.machine.get("cpu", "")) for run in runs),
+        f"quick run of short windows: {listed(quick)}" if quick else "",
     ]
-    told = " · ".join(dict.fromkeys(facts))
+    told = " · ".join(dict.fromkeys(fact for fact in facts if fact))
     return Safe(f'<h1>Interlace benchmarks</h1><p class="soft">{escape(told)}</p>')
 
 
 def _navigation() -> Safe:
     places = [
+        ("dearer", "Dearer"),
         ("budgets", "Budgets"),
         *((anchor, name) for anchor, name, _, _ in SECTIONS),
         *(

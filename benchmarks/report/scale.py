@@ -92,12 +92,11 @@ def tick_text(value: float) -> str:
     return f"{value:,g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
-def number(value: float) -> str:
-    """Return a measured value to three digits: 0.123, 12.3, 1,230."""
+def number(value: float, *, digits: int = 3) -> str:
+    """Return a measured value to three digits, or as many as said: 0.123, 12.3, 1,230."""
     if not math.isfinite(value):
         return "n/a"
     if value == 0:
         return "0"
-    digits = 2 - math.floor(math.log10(abs(value)))
-    rounded = round(value, digits)
-    return f"{rounded:,.{max(0, min(digits, 6))}f}"
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    return f"{round(value, places):,.{max(0, min(places, 6))}f}"

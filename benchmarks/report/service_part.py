@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from benchmarks.figures import middle
 from benchmarks.harness.results import BASELINE, INTERLACE, Case
-from benchmarks.report.data import Results, case_table, variant_text
+from benchmarks.report.balance import in_short
+from benchmarks.report.conditions import OF_BOTH, published, threads
+from benchmarks.report.data import Results, case_table
 from benchmarks.report.latency import latency
 from benchmarks.report.markup import Safe, figure, paragraph, section
+from benchmarks.report.measured import middle_of, shown_ratio
 from benchmarks.report.plot import Bar, Series, intervals, lines
 from benchmarks.report.scale import Axis, number
+from benchmarks.report.wording import scenario_name, side_name, variant_text
 
 __all__ = ["SECTIONS", "service_sections"]
 
@@ -20,17 +23,29 @@ Part = Callable[[Results], list[str]]
 def _plot_by(
     cases: Sequence[Case], variant: str, key: str, *, title: str, x: Axis, y: Axis
 ) -> list[str]:
-    """A plot of one figure of both sides against one key of the variant; none below two points."""
+    """A plot of one figure of both sides against one key of the variant; none below two points.
+
+    Cases that differ in more than that key get a line of their own for each side.
+    """
+    groups = dict.fromkeys(_rest(case, variant) for case in cases)
     series = []
     for side, tone in ((INTERLACE, "ours"), (BASELINE, "theirs")):
-        found = [(one.variant.get(variant), middle(one, side, key)) for one in cases]
-        at = [(float(x_), y_) for x_, y_ in found if isinstance(x_, int | float) and y_ is not None]
-        series.append(Series(side, sorted(at), tone))
+        for rest, dash in zip(groups, ("", " dash", " fine", *("" for _ in groups)), strict=False):
+            same = [case for case in cases if _rest(case, variant) == rest]
+            found = [(one.variant.get(variant), middle_of(one, side, key)) for one in same]
+            at = [(float(a), b) for a, b in found if isinstance(a, int | float) and b is not None]
+            name = side_name(side) + (f", {rest}" if len(groups) > 1 else "")
+            series.append(Series(name, sorted(at), tone + dash))
     shown = [one for one in series if len(one.points) > 1]
     if not shown:
         return []
     plot = lines(title, _in_words(shown, x.label, y.label), shown, x=x, y=y)
     return ['<div class="plots">', figure(plot, title), "</div>"]
+
+
+def _rest(case: Case, variant: str) -> str:
+    """What tells cases apart beside one key."""
+    return variant_text(case, without=(variant,))
 
 
 def _in_words(series: Sequence[Series], x: str, y: str) -> str:
@@ -42,7 +57,14 @@ def _in_words(series: Sequence[Series], x: str, y: str) -> str:
 
 
 def _call(results: Results) -> list[str]:
-    return [case_table("Call to one REST upstream, passed through", results.find("call"))]
+    cases = results.find("call")
+    raw = results.find("raw_unary")
+    return [
+        *in_short(cases),
+        paragraph(f"{OF_BOTH} {threads(results.runs)}", kind="soft"),
+        case_table("Call to one REST upstream, passed through", cases),
+        *_where_measured("The same call, driven by public load generators", raw),
+    ]
 
 
 def _fanout(results: Results) -> list[str]:
@@ -54,9 +76,15 @@ def _fanout(results: Results) -> list[str]:
         y=Axis("CPU µs per call", log=False, zero=True),
     )
     slow = results.find("slow_branch", "fanout_slow")
+    said = (
+        "With one branch 500 ms slow, a call takes that long on both sides, and a window holds "
+        "one wave of calls: a rate would say nothing."
+    )
     return [
+        *in_short(cases),
         *plot,
         case_table("FanOut by width", cases),
+        *([paragraph(said)] if slow else []),
         case_table("FanOut with one branch 500 ms slow", slow),
     ]
 
@@ -69,15 +97,14 @@ def _sessions(results: Results) -> list[str]:
         x=Axis("calls in flight", log=True),
         y=Axis("CPU µs per call", log=False, zero=True),
     )
-    said = (
-        "The baseline has no sessions: beside each stands its unary call, with as many in flight."
-    )
+    beside = results.find("session_beside_stream")
     return [
-        paragraph(said),
+        *in_short(cases),
         *plot,
-        case_table("Session by calls in flight", cases),
+        case_table("Session beside unary calls of the baseline, as many in flight", cases),
+        *in_short(beside),
         *_where_measured(
-            "Session beside the baseline's own stream", results.find("session_beside_stream")
+            "Session beside a stream of the baseline that carries one call per message", beside
         ),
     ]
 
@@ -95,26 +122,36 @@ def _feeds(results: Results) -> list[str]:
         x=Axis("subscribers", log=True),
         y=Axis("events per s", log=True),
     )
-    said = "A call is an event at one subscriber. What is judged is CPU time per event."
+    how = published(results)
+    said = (
+        f"Events are {how or 'published in batches'}, one Publish under way at a time: smaller "
+        "batches saturate a feed less, and bring less. A call is an event at one subscriber; "
+        "publishing is charged to the server too. A latency is that of a whole batch at its last "
+        "subscriber."
+    )
+    odd, idle = results.find("subscribe_odd"), results.find("idle_subscriber")
     return [
-        paragraph(said),
+        *([paragraph(said)] if cases else []),
+        *in_short(cases),
         *plot,
-        case_table("Subscribe, one feed, by subscribers", cases),
+        case_table(f"Subscribe, one feed, {how}" if how else "Subscribe, one feed", cases),
+        *in_short(odd),
         *_where_measured(
-            "With one that reads nothing among them, and events published one by one",
-            results.find("subscribe_odd"),
+            "Smaller batches, and one subscriber that reads nothing among the others", odd
         ),
-        case_table("Memory of an idle subscriber", results.find("idle_subscriber")),
+        *in_short(idle),
+        case_table("Memory of an idle subscriber", idle),
     ]
 
 
 def _broker(results: Results) -> list[str]:
-    return [case_table("NATS", results.find("nats", "nats_publish", "nats_consume", "publish"))]
+    cases = results.find("nats", "nats_publish", "nats_consume", "publish")
+    return [*in_short(cases), case_table("NATS with JetStream", cases)]
 
 
 def _policies(results: Results) -> list[str]:
     cases = results.find("policies")
-    shown = [_overhead(one) for one in cases if one.ratio]
+    shown = [_overhead(one) for one in cases if shown_ratio(one)]
     parts: list[str] = []
     if shown:
         told = ". ".join(f"{bar.name}: {number(bar.mid)} times all off" for bar in shown)
@@ -123,28 +160,36 @@ def _policies(results: Results) -> list[str]:
             x=Axis("CPU per call beside all policies off, with its 95 % interval", log=False),
             limit=(1.0, "all off"),
         )
-        caption = "FanOut of 8, policies switched on one at a time and all together."
+        caption = "FanOut of 8: each policy alone, then all of them."
         parts.append(f'<div class="broad">{figure(plot, caption)}</div>')
-    return [*parts, case_table("Policies", cases)]
+    beside = "The other side is Interlace with nothing but a deadline of 300 s."
+    whose = [paragraph(beside)] if cases else []
+    return [*in_short(cases), *whose, *parts, case_table("Policies", cases)]
 
 
 def _overhead(case: Case) -> Bar:
-    ratio = case.ratio
+    ratio = shown_ratio(case)
     assert ratio is not None  # noqa: S101  # only those with a ratio are drawn
     return Bar(variant_text(case, without=("width",)), ratio.low, ratio.mid, ratio.high, "ours")
 
 
 def _payloads(results: Results) -> list[str]:
+    cases, tls = results.find("payload"), results.find("tls")
     return [
-        case_table("The whole hot path, by size and format", results.find("payload")),
-        case_table("TLS off and on", results.find("tls")),
+        *in_short(cases),
+        case_table("Payloads by format and size", cases),
+        *in_short(tls),
+        case_table("TLS off and on", tls),
     ]
 
 
 def _scale(results: Results) -> list[str]:
+    workers, boot = results.find("workers"), results.find("boot")
     return [
-        case_table("Workers", results.find("workers")),
-        case_table("Boot to serving, 50 connectors", results.find("boot")),
+        *in_short(workers),
+        case_table("CPU per call with several workers", workers),
+        *in_short(boot),
+        case_table("Boot to serving", boot),
     ]
 
 
@@ -168,7 +213,7 @@ _KNOWN = (
     *("call", "fanout", "slow_branch", "fanout_slow", "session", "subscribe", "idle_subscriber"),
     *("session_beside_stream", "subscribe_odd"),
     *("nats", "nats_publish", "nats_consume", "publish", "policies", "payload", "tls", "workers"),
-    *("boot", "sweep", "latency", "overload"),
+    *("boot", "sweep", "latency", "overload", "raw_unary"),
 )
 
 
@@ -178,6 +223,6 @@ def service_sections(results: Results) -> list[Safe]:
     rest = [one for one in results.cases if one.suite == "service" and one.scenario not in _KNOWN]
     if rest:
         named = dict.fromkeys(one.scenario for one in rest)
-        tables = [case_table(name.replace("_", " "), results.find(name)) for name in named]
+        tables = [case_table(scenario_name(name), results.find(name)) for name in named]
         parts.append(section("more", "What else was measured?", tables))
     return parts

@@ -38,6 +38,9 @@ pre { margin: .5rem 0 1rem; padding: .75rem 1rem; overflow-x: auto; background: 
 .soft { font-size: .9rem; }
 .good { color: var(--good); }
 .bad { color: var(--bad); font-weight: 600; }
+.aside { color: var(--soft); font-size: .8125rem; white-space: nowrap; }
+strong .aside { font-weight: 400; }
+.theirs { color: var(--soft); }
 .none { color: var(--soft); font-style: italic; }
 nav { margin: 1.5rem 0 0; padding: .7rem 0; border: solid var(--rule); border-width: 1px 0; }
 nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: .15rem 1.2rem; margin: 0;
@@ -47,16 +50,18 @@ section { margin-top: 3rem; }
 .scroll { overflow-x: auto; margin: 1rem 0 1.5rem; }
 .scroll:focus-visible, a:focus-visible { outline: 2px solid var(--ours); outline-offset: 2px; }
 table { border-collapse: collapse; font-size: .875rem; line-height: 1.4; min-width: 24rem; }
-caption { text-align: left; padding: 0 0 .4rem; }
+caption { text-align: left; padding: 0 0 .4rem; position: sticky; left: 0;
+  max-width: calc(100vw - 2.5rem); }
 th, td { text-align: left; vertical-align: baseline; padding: .3rem .95rem .3rem 0;
   border-top: 1px solid var(--faint); font-weight: 400; }
 tbody th { min-width: 7rem; }
 tbody th, thead th:first-child { position: sticky; left: 0; background: var(--paper); }
-tbody tr:has(> th:empty) > * { border-top-color: transparent; padding-top: 0; }
+tbody tr.same > * { border-top-color: transparent; padding-top: 0; }
 tbody tr:first-child > * { border-top: 0; }
 thead th { border: solid var(--rule); border-width: 0 0 1px; color: var(--soft);
   vertical-align: bottom; }
-th.n, td.n { text-align: right; white-space: nowrap; }
+th.n, td.n { text-align: right; }
+td.n { white-space: nowrap; }
 tr > :last-child { padding-right: .2rem; }
 tbody tr:hover > * { background: var(--wash); }
 figure { margin: 0; min-width: 0; }
@@ -90,6 +95,7 @@ svg circle.other { fill: var(--paper); stroke: var(--soft); stroke-width: 1.5; }
 svg .bar { stroke-width: 3; stroke: var(--ours); stroke-linecap: round; }
 svg .bar.bad { stroke: var(--bad); }
 svg .dot.bad { fill: var(--bad); }
+details { margin: 0 0 1.6rem; }
 summary { cursor: pointer; color: var(--soft); font-size: .875rem; }
 @media (max-width: 40rem) {
   body { padding: 1.5rem 1rem 3rem; }

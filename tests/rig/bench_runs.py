@@ -57,6 +57,7 @@ def pair(
     """A case of both sides in eight windows around two middles, with its ratio."""
     chance = random.Random(f"{scenario}{sorted(variant.items())}")
     rest = {"p50_ms": 1.2, "p99_ms": 3.4, "p999_ms": 8.1, "rss_mb": 88.0, "errors": 0.0}
+    rest["calls"] = 12_000.0
     samples, found = [], {INTERLACE: [], beside: []}
     for _ in range(8):
         for side, middle in ((INTERLACE, ours), (beside, theirs)):
@@ -120,7 +121,8 @@ def _swept(rate: int) -> Case:
     for side, most in ((INTERLACE, 5_200), (BASELINE, 2_700)):
         queue = 1 / max(0.015, 1 - rate / most)
         times = {"p50_ms": 0.5 * queue**0.7, "p99_ms": 1.1 * queue, "p999_ms": 2.4 * queue**1.2}
-        samples.append(Sample(side, {**times, "rate": min(rate, most), "errors": 0.0}))
+        answered = {"rate": min(rate, most), "calls": 2.0 * min(rate, most), "errors": 0.0}
+        samples.append(Sample(side, {**times, **answered}))
     return Case("service", "sweep", {"rate": rate}, "p99_ms", tuple(samples))
 
 
