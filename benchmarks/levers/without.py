@@ -125,6 +125,18 @@ def _leaking() -> None:
     vars(server)["finish_batches"] = leave_batches
 
 
+def _one_by_one() -> None:
+    """RPCs are taken on one after another, as grpc.aio does it."""
+    from interlaced.rpc import acceptors
+
+    vars(acceptors)["_is_known"] = _knows_nothing
+
+
+def _knows_nothing() -> bool:
+    """Stands for what knows the inside of grpc.aio."""
+    return False
+
+
 def _in_tasks() -> None:
     """Every call and branch goes the long way, in coroutines, and a branch in a task."""
     from interlaced.resilience import stack
@@ -141,6 +153,7 @@ LEVERS: Mapping[str, Callable[[], None]] = {
     "lean_transport": _aiohttp,
     "uvloop": _asyncio,
     "flights": _in_tasks,
+    "acceptors": _one_by_one,
     "patient_threads": _impatient,
     "finished_batches": _leaking,
     "settled_memory": _collected,

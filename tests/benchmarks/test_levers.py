@@ -22,6 +22,7 @@ AWAY = {
     "lean_transport": "rest.Upstream(rest='http://h').transport == 'aiohttp'",
     "uvloop": "uvloop.new_event_loop.__module__.startswith('asyncio')",
     "flights": "stack.beginning.__name__ == '_begins_nothing'",
+    "acceptors": "acceptors._is_known.__name__ == '_knows_nothing'",
     "patient_threads": "server.patient_threads.__name__ == 'nullcontext'",
     "finished_batches": "server.finish_batches.__name__ == 'leave_batches'",
     "settled_memory": "process.settled_memory.__name__ == 'as_python_does'",
@@ -37,7 +38,7 @@ from interlaced import process
 from interlaced.connectors.rest import config as rest
 from interlaced.core import feed_settings
 from interlaced.resilience import stack
-from interlaced.rpc import server, session
+from interlaced.rpc import acceptors, server, session
 from interlaced.telemetry import instruments
 bound = instruments.Number()
 bound.value += 1

@@ -13,6 +13,7 @@ import grpc
 import grpc.aio
 from google.protobuf.internal import api_implementation
 
+from interlaced.rpc.acceptors import Acceptors
 from interlaced.rpc.batches import finish_batches
 from interlaced.rpc.guard import Guard
 from interlaced.rpc.noise import silence_poller
@@ -116,6 +117,7 @@ class RpcServer:
     is_shared: bool = False
     on_drain: Sequence[Callable[[], None]] = field(default=())
     _server: grpc.aio.Server | None = field(default=None, init=False)
+    _acceptors: Acceptors | None = field(default=None, init=False)
 
     async def start(self) -> int:
         """Binds and serves; returns the port. Raises BindError."""
@@ -129,13 +131,18 @@ class RpcServer:
             server, port = self._bound(settings)
             await server.start()
         self._server = server
+        self._acceptors = Acceptors(server, self._handlers())
+        self._acceptors.start()
         return port
+
+    def _handlers(self) -> Sequence[grpc.GenericRpcHandler]:
+        return (*self.services, self.guard.unknown_methods())
 
     def _bound(self, settings: RpcSettings) -> tuple[grpc.aio.Server, int]:
         """Returns a server that is bound and does not serve yet, and its port."""
         # No `maximum_concurrent_rpcs`: the pinned version lets far more through; the guard counts.
         server = grpc.aio.server(options=server_options(settings, is_shared=self.is_shared))
-        server.add_generic_rpc_handlers((*self.services, self.guard.unknown_methods()))
+        server.add_generic_rpc_handlers(self._handlers())
         address = spell_address(self.host, self.port)
         if self.host.startswith("unix:") and _is_answered(self.host.removeprefix("unix:")):
             raise BindError(f"cannot listen on {address}: another server does")
@@ -171,7 +178,8 @@ class RpcServer:
         wait for them all the time and then cut them off without a status.
         """
         server, self._server = self._server, None
-        if server is None:
+        acceptors, self._acceptors = self._acceptors, None
+        if server is None or acceptors is None:
             return
         self.begin_drain()
         if not await self.guard.wait_idle(grace / 2):
@@ -181,3 +189,4 @@ class RpcServer:
         self.guard.end_rpcs(only_endless=True)  # who only looked on until now
         # What is left are last bytes on their way out to callers that read.
         await server.stop(min(_LAST_GRACE, grace))
+        await acceptors.stopped()
