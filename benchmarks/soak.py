@@ -5,6 +5,9 @@ as a process, and drives calls, fan-outs, sessions, calls that are cancelled, an
 leave in the middle. Memory, file descriptors, threads and tasks are read all the time; it ends with
 1 if the memory still grows in the second half, or if anything is not given back in the end.
 
+Before it, some thousand calls are given up and what they leave behind is counted to the byte, which
+the resident memory cannot show.
+
 `--without finished_batches` soaks a service whose calls that are given up leak: that it must end
 with 1 is how to see that a soak can fail.
 """
@@ -14,8 +17,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import datetime as dt
 import gc
 import json
+import shlex
 import signal
 import statistics
 import sys
@@ -28,11 +33,13 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # it ships no types
 
+from benchmarks.given_up import GivenUp, measure_given_up
+from benchmarks.harness.machine import describe, finish
 from benchmarks.harness.process import ROOT
 from benchmarks.levers.without import LEVERS
 from interlace import Branch, Call, Client, Event, InterlaceError, Overflow
 
-__all__ = ["MANIFESTS", "Look", "growth_per_hour", "one_round", "upstream", "verdict"]
+__all__ = ["MANIFESTS", "Look", "growth_per_hour", "one_round", "record", "upstream", "verdict"]
 
 MANIFESTS = """
 interlace: 1
@@ -208,6 +215,28 @@ def verdict(looks: Sequence[Look]) -> dict[str, object]:
     }
 
 
+def record(
+    found: Mapping[str, object], left: GivenUp, *, machine: Mapping[str, object], command: str
+) -> dict[str, object]:
+    """Returns what is written of a soak: it passed if both of its parts did."""
+    return {
+        "kind": "soak",
+        "machine": dict(machine),
+        "command": command,
+        "native_bytes_per_given_up_call": left.native_bytes,
+        "python_blocks_per_given_up_call": left.python_blocks,
+        **found,
+        "passed": bool(found["passed"]) and left.passed,
+    }
+
+
+async def _give_up_many(folder: Path, without: str) -> GivenUp:
+    place = folder / "given-up"
+    place.mkdir()
+    async with upstream() as origin:
+        return await measure_given_up(place, MANIFESTS, origin=origin, without=without)
+
+
 async def _serve(folder: Path, minutes: float, without: str) -> dict[str, object]:
     ports = folder / "ports.json"
     (folder / "connectors").mkdir()
@@ -245,11 +274,19 @@ def _main() -> int:
     asked = parser.parse_args()
     if asked.minutes < _SHORTEST:
         parser.error(f"less than {_SHORTEST:.0f} minutes tell nothing of memory")
+    command = ["python", "-m", "benchmarks.soak", "--minutes", f"{asked.minutes:g}"]
+    command += ["--without", asked.without] if asked.without != "nothing" else []
+    started, machine = dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), describe()
     with tempfile.TemporaryDirectory() as folder:
+        left = asyncio.run(_give_up_many(Path(folder), asked.without))
+        print(left, flush=True)
         found = asyncio.run(_serve(Path(folder), asked.minutes, asked.without))
+    found = record(found, left, machine=finish(machine), command=shlex.join(command)) | {
+        "started": started
+    }
     asked.json.parent.mkdir(parents=True, exist_ok=True)
     asked.json.write_text(json.dumps(found, indent=1))
-    print({name: value for name, value in found.items() if name != "looks"})
+    print({name: value for name, value in found.items() if name not in ("looks", "machine")})
     return 0 if found["passed"] else 1
 
 
