@@ -29,6 +29,7 @@ __all__ = [
     "HOUR_TEXTS",
     "LARGEST_FLOAT",
     "SHORT_FRACTIONS",
+    "SHORT_SPANS",
     "THOUSAND_TEXTS",
     "print_duration",
     "print_field_mask",
@@ -68,7 +69,8 @@ _MICROS = {text: number * 1000 for number, text in enumerate(THOUSAND_TEXTS)}
 _LAST_MICROS = {f"{text}Z": micros for text, micros in _MICROS.items()}
 _LAST_NANOS = {f"{text}Z": number for number, text in enumerate(THOUSAND_TEXTS)}
 _MILLIS_OF_SPANS = {f"{text[1:]}s": nanos for text, nanos in _MILLIS.items()}
-_SHORT_SPANS = {nanos: f"{text}s" for text, nanos in _MILLIS.items()} | {0: "s"}
+SHORT_SPANS = {nanos: f"{text}s" for text, nanos in _MILLIS.items()} | {0: "s"}
+"""What stands behind the seconds of a positive Duration, where no more than three decimals do."""
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\dT", re.A).fullmatch
 _OFFSET = re.compile(r"(?:\.(\d{1,9}))?([+-])([01]\d|2[0-3]):([0-5]\d)", re.A).fullmatch
@@ -252,7 +254,7 @@ def print_duration(message: duration_pb2.Duration) -> str:
     """Writes seconds with 0, 3, 6 or 9 decimals and the letter s."""
     seconds, nanos = message.seconds, message.nanos
     if 0 <= seconds <= _LONGEST_DURATION and 0 <= nanos < _NANOS:
-        short = _SHORT_SPANS.get(nanos)
+        short = SHORT_SPANS.get(nanos)
         return f"{seconds}{short}" if short else f"{seconds}{print_fraction(nanos)[:-1]}s"
     if not (-_LONGEST_DURATION <= seconds <= _LONGEST_DURATION and -_NANOS < nanos < _NANOS):
         raise CodecError("a Duration is beyond 10000 years, or its nanos are no fraction")

@@ -6,11 +6,22 @@ from typing import Any
 
 import msgspec
 import pytest
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    duration_pb2,
+    json_format,
+    message_factory,
+    timestamp_pb2,
+    wrappers_pb2,
+)
 from rich_proto import Leaf, Rich, Shelf, find
 
 from interlaced.codecs.codec import CodecError
 from interlaced.codecs.transcode_plan import Plans
 from interlaced.codecs.transcode_print import Printer
+
+F = descriptor_pb2.FieldDescriptorProto
 
 
 def refuse_any(_: object) -> object:
@@ -61,6 +72,41 @@ def test_a_message_without_messages_is_printed_where_it_is_held() -> None:
     held = Shelf(plain={}, first_box={"next": {}}, word_counts={"a": 2**63})
     assert show(held) == {"plain": {}, "firstBox": {"next": {}}, "wordCounts": {"a": str(2**63)}}
     assert show(Shelf(plain={"size": 5})) == {"plain": {"size": 5}}
+
+
+def make_log() -> Any:
+    file = descriptor_pb2.FileDescriptorProto(name="log.proto", syntax="proto3")
+    known = ("Timestamp", "Duration", "DoubleValue", "Timestamp")
+    made = file.message_type.add(name="Log")
+    for number, (name, kind) in enumerate(
+        zip(("at", "took", "part", "end"), known, strict=True), 1
+    ):
+        field = made.field.add(name=name, number=number, label=F.LABEL_REPEATED)
+        field.type, field.type_name = F.TYPE_MESSAGE, f".google.protobuf.{kind}"
+    made.field[-1].label = F.LABEL_OPTIONAL
+    pool = descriptor_pool.DescriptorPool()  # type: ignore[no-untyped-call]  # untyped stubs
+    for module in (duration_pb2, timestamp_pb2, wrappers_pb2):
+        file.dependency.append(module.DESCRIPTOR.name)
+        pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)  # type: ignore[no-untyped-call]  # untyped stubs
+    pool.AddSerializedFile(file.SerializeToString())  # type: ignore[no-untyped-call]  # untyped stubs
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("Log"))  # type: ignore[no-untyped-call]  # untyped stubs
+
+
+def test_lists_of_times_and_of_wrappers_are_printed_in_the_frame_of_their_function() -> None:
+    kind = make_log()
+    printer = Printer(kind.DESCRIPTOR, Plans(), refuse_any)
+    assert not printer.print.__code__.co_cellvars  # type: ignore[attr-defined]  # a function's own
+    log = kind(
+        at=[{"seconds": 1}, {"nanos": 1_000}, {"seconds": -1, "nanos": 5}],
+        took=[{}, {"nanos": 1}, {"seconds": 10**11 + 1}, {"seconds": -1}, {"nanos": -500_000_000}],
+        part=[{"value": 0.5}, {"value": float("nan")}, {}],
+        end={"seconds": 3_600, "nanos": 120_000_000},
+    )
+    assert show(log) == json_format.MessageToDict(log)
+    assert show(kind()) == {}
+    for odd in ({"seconds": 1, "nanos": -1}, {"nanos": 10**9}, {"seconds": 315_576_000_001}):
+        with pytest.raises(CodecError):
+            show(kind(took=[odd]))
 
 
 def test_a_time_that_is_none_is_refused() -> None:
