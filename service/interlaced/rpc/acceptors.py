@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 
 from interlaced.core.tasks import outlast
-from interlaced.rpc.failure_log import bug, log_failure
+from interlaced.telemetry.log import log
 
 __all__ = ["ACCEPTORS", "Acceptors"]
 
@@ -72,19 +72,21 @@ class Acceptors:
 
     async def _accept(self) -> None:
         server, loop, rpcs = self._server, asyncio.get_running_loop(), self._rpcs
+        # All of it is grpc.aio's inside; see `_is_known`.
+        handle, schedule = cygrpc._handle_rpc, cygrpc._schedule_rpc_coro  # noqa: SLF001  # as said
+        request, lost = server._request_call, cygrpc._RequestCallError  # noqa: SLF001  # as said
         try:
             while server.is_running():
                 try:
-                    state = await server._request_call()  # noqa: SLF001  # see `_is_known`
-                except cygrpc._RequestCallError:  # noqa: SLF001  # as above
+                    state = await request()
+                except lost:
                     continue  # it stops, or a connection was lost at this very moment
-                rpc = cygrpc._handle_rpc(self._handlers, (), state, loop, False)  # noqa: SLF001
-                schedule = cygrpc._schedule_rpc_coro(rpc, state, loop)  # noqa: SLF001  # as above
-                task = loop.create_task(schedule)
+                rpc = handle(self._handlers, (), state, loop, False)
+                task = loop.create_task(schedule(rpc, state, loop))
                 rpcs.add(task)  # the loop alone would not keep it alive
                 task.add_done_callback(rpcs.discard)
         except Exception as error:  # noqa: BLE001  # the server goes on without this one
-            log_failure("rpc.acceptor_failed", bug(error))
+            log.error("rpc.bug", method="_ACCEPT", exc_info=error)
 
 
 def _is_known() -> bool:
