@@ -31,9 +31,13 @@ async def _serve(asked: argparse.Namespace) -> None:
     context = ssl.create_default_context(cafile=asked.upstream_ca) if asked.upstream_ca else True
     async with tuned_session(context) as session:
         server = grpc.aio.server(options=OPTIONS)
+        posts = {
+            name: (URL(asked.upstream + path, encoded=True), media_type)
+            for name, (path, media_type) in json.loads(asked.posts).items()
+        }
         urls = {name: URL(asked.upstream + path, encoded=True) for name, path in routes.items()}
         gateway_service_pb2_grpc.add_GatewayServiceServicer_to_server(
-            Gateway(session, urls), server
+            Gateway(session, urls, posts), server
         )
         feeds = await _feeds(asked.nats)
         feed_service_pb2_grpc.add_FeedServiceServicer_to_server(feeds, server)
@@ -75,6 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.baseline")
     parser.add_argument("--upstream", required=True, help="base URL of the upstream")
     parser.add_argument("--routes", default="{}", help="JSON: operation to path")
+    parser.add_argument("--posts", default="{}", help="JSON: operation to path and media type")
     parser.add_argument("--ports-file", type=Path, required=True)
     parser.add_argument("--nats", default="", help="serve feeds from this broker")
     parser.add_argument("--upstream-ca", type=Path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeAlias
 
 import aiohttp
@@ -30,6 +30,11 @@ from interlace.v1.payload_pb2 import Payload
 
 __all__ = ["Gateway", "tuned_session"]
 
+_CONVERT: Mapping[str, Callable[[bytes], bytes]] = {
+    "application/msgpack": lambda data: ormsgpack.packb(orjson.loads(data)),
+    "application/json": lambda data: orjson.dumps(ormsgpack.unpackb(data)),
+}
+"""The way to each media type from the other one."""
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -45,20 +50,45 @@ def tuned_session(ssl: Any = True) -> aiohttp.ClientSession:
 
 
 class Gateway(gateway_service_pb2_grpc.GatewayServiceServicer):
-    """Passes calls on. `urls` has the encoded URL of each operation."""
+    """Passes calls on. `urls` has the encoded URL of each operation that reads, `posts` that of
+    each that sends its payload, with the media type that the upstream takes."""
 
-    def __init__(self, session: aiohttp.ClientSession, urls: Mapping[str, URL]) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        urls: Mapping[str, URL],
+        posts: Mapping[str, tuple[URL, str]],
+    ) -> None:
         self._session = session
         self._urls = urls
+        self._posts = posts
 
     async def _ask(self, call: call_pb2.Call) -> Payload:
-        async with self._session.get(self._urls[call.operation]) as answer:
+        url = self._urls.get(call.operation)
+        if url is None:
+            return await self._post(call)
+        async with self._session.get(url) as answer:
             data = await answer.read()
             if answer.status != 200:
                 raise aiohttp.ClientError(answer.status)
             media_type = answer.headers["Content-Type"]
         if call.accept and media_type not in call.accept:
-            return Payload(media_type=call.accept[0], data=ormsgpack.packb(orjson.loads(data)))
+            return Payload(media_type=call.accept[0], data=_CONVERT[call.accept[0]](data))
+        return Payload(media_type=media_type, data=data)
+
+    async def _post(self, call: call_pb2.Call) -> Payload:
+        """Send the payload on, as the upstream takes it, and answer as for what is read."""
+        url, takes = self._posts[call.operation]
+        data = call.payload.data
+        if call.payload.media_type != takes:
+            data = _CONVERT[takes](data)
+        async with self._session.post(url, data=data, headers={"Content-Type": takes}) as answer:
+            data = await answer.read()
+            if answer.status != 200:
+                raise aiohttp.ClientError(answer.status)
+            media_type = answer.headers["Content-Type"]
+        if call.accept and media_type not in call.accept:
+            return Payload(media_type=call.accept[0], data=_CONVERT[call.accept[0]](data))
         return Payload(media_type=media_type, data=data)
 
     async def Call(self, request: CallRequest, context: Context) -> CallResponse:  # noqa: N802  # gRPC's name

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.load.bodies import MEDIA_TYPES
+
 __all__ = [
     "ALL_OFF",
     "DEFAULTS",
     "ONE_ON",
+    "POSTS",
     "ROUTES",
     "SIZES",
     "WIDE",
@@ -31,6 +34,12 @@ ROUTES: Mapping[str, str] = {
     },
 }
 """Each operation and its path."""
+POSTS: Mapping[str, tuple[str, str]] = {
+    f"Post{kind.capitalize()}{name}": (f"/{kind}/{size}", media_type)
+    for kind, media_type in (*MEDIA_TYPES.items(), ("packed", MEDIA_TYPES["msgpack"]))
+    for name, size in SIZES.items()
+}
+"""Each operation that sends a body: its path, and the media type that goes there and back."""
 _PRODUCES = {"Msgpack": "application/msgpack", "Protobuf": "application/x-protobuf"}
 
 WIDE = {"in_flight": 512, "queue": 1024}
@@ -66,7 +75,8 @@ def write_rest(
     ca: Path | None = None,
     routes: Mapping[str, str] = ROUTES,
 ) -> None:
-    """Write the connector `api`: every route is an operation that passes its answer on."""
+    """Write the connector `api`: every route is an operation that passes its answer on, and every
+    post one that passes its payload on as well."""
     operations = {}
     for name, path in routes.items():
         operation: dict[str, Any] = {"get": path}
@@ -74,6 +84,9 @@ def write_rest(
             if name.startswith(prefix):
                 operation["produces"] = media_type
         operations[name] = operation
+    for name, (path, media_type) in POSTS.items():
+        both = {"consumes": media_type, "produces": media_type}
+        operations[name] = {"post": path, "body": "$payload", **both}
     where: dict[str, Any] = {"rest": upstream, "allow_private": ["127.0.0.1/32"]}
     if ca:
         where["tls"] = {"ca": str(ca)}

@@ -10,6 +10,7 @@ from benchmarks.load.unary import Request
 from benchmarks.service.rig import Served
 from interlace.v1 import call_pb2
 from interlace.v1 import gateway_service_pb2 as pb
+from interlace.v1.payload_pb2 import Payload
 
 __all__ = ["CALL", "FAN_OUT", "UnequalAnswersError", "assert_equal", "call", "fan_out", "one_call"]
 
@@ -22,17 +23,23 @@ class UnequalAnswersError(RuntimeError):
     """The two sides do not answer the same; their cost cannot be compared."""
 
 
-def one_call(operation: str = "Get", *, accept: Sequence[str] = ()) -> call_pb2.Call:
+def one_call(
+    operation: str = "Get", *, accept: Sequence[str] = (), payload: Payload | None = None
+) -> call_pb2.Call:
     """Return a Call of the connector `api`."""
-    return call_pb2.Call(connector="api", operation=operation, accept=accept)
+    return call_pb2.Call(connector="api", operation=operation, accept=accept, payload=payload)
 
 
 def call(
-    operation: str = "Get", *, expected: bytes | None = None, accept: Sequence[str] = ()
+    operation: str = "Get",
+    *,
+    expected: bytes | None = None,
+    accept: Sequence[str] = (),
+    payload: Payload | None = None,
 ) -> Request:
     """Return a unary call; right is an answer that holds `expected`, by default the small body."""
     answer = body("json", SMALL) if expected is None else expected
-    request = pb.CallRequest(call=one_call(operation, accept=accept))
+    request = pb.CallRequest(call=one_call(operation, accept=accept, payload=payload))
     return Request(CALL, request.SerializeToString(), lambda message: answer in message)
 
 

@@ -86,18 +86,23 @@ class Rig:
 
 
 @contextlib.contextmanager
-def rig(cores: Cores | None = None, *, certificates: Certificates | None = None) -> Iterator[Rig]:
-    """Yield a rig with its upstream running; nothing is left when it ends."""
+def rig(
+    cores: Cores | None = None,
+    *,
+    certificates: Certificates | None = None,
+    upstream: str = "benchmarks.load.upstream",
+) -> Iterator[Rig]:
+    """Yield a rig with its upstream, a module, running; nothing is left when it ends."""
     cores = cores or split_cores()
     with tempfile.TemporaryDirectory(prefix="interlace-bench-") as name:
         folder = Path(name)
         ports = folder / "upstream.addr"
-        arguments = ["-m", "benchmarks.load.upstream", "--ports-file", str(ports)]
+        arguments = ["-m", upstream, "--ports-file", str(ports)]
         if certificates:
             arguments += ["--tls-cert", str(certificates.certificate)]
             arguments += ["--tls-key", str(certificates.key)]
-        with Child.python(*arguments, cores=cores.load, log=folder / "upstream.log") as upstream:
-            yield Rig(folder, cores, upstream.await_file(ports), certificates)
+        with Child.python(*arguments, cores=cores.load, log=folder / "upstream.log") as serving:
+            yield Rig(folder, cores, serving.await_file(ports), certificates)
 
 
 @contextlib.contextmanager
@@ -144,6 +149,7 @@ def start_baseline(
     folder.mkdir(exist_ok=True)
     ports = folder / "ports"
     arguments = ["--upstream", rig.upstream, "--routes", json.dumps(dict(manifests.ROUTES))]
+    arguments += ["--posts", json.dumps(dict(manifests.POSTS))]
     if certificates:
         arguments += ["--upstream-ca", str(certificates.ca)]
         arguments += ["--tls-cert", str(certificates.certificate)]

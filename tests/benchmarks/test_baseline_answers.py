@@ -12,8 +12,11 @@ from benchmarks.load.session import SessionLoad
 from benchmarks.load.subscribe import FeedLoad, FeedShape
 from benchmarks.load.unary import Request
 from benchmarks.service import requests
+from benchmarks.service.payloads import both_ways
 from benchmarks.service.requests import UnequalAnswersError, assert_equal
 from benchmarks.service.rig import rig, start_baseline, start_interlace
+
+from interlace.v1 import gateway_service_pb2 as pb
 
 CONVERTED = msgpack.packb(json.loads(body("json", 10_000)))
 REQUESTS = [
@@ -51,6 +54,26 @@ async def test_both_sides_answer_alike_and_leave_nothing_behind() -> None:
         folder, children = place.folder, (ours.child, theirs.child)
     assert all(child.has_ended for child in children)
     assert not folder.exists()
+
+
+async def test_both_sides_send_what_they_are_given_and_answer_alike() -> None:
+    """The upstream refuses whatever is not the whole body, as it takes it, under its media type."""
+    with (
+        rig(upstream="benchmarks.load.mirror") as place,
+        start_interlace(place) as ours,
+        start_baseline(place) as theirs,
+    ):
+        for kind in ("json", "msgpack", "protobuf", "json_through_msgpack"):
+            for size in ("1", "1000"):
+                await assert_equal(both_ways(kind, size).request, ours, theirs)
+        assert place.upstream_count() == 16
+        right = both_ways("json", "10").request
+        short = pb.CallRequest.FromString(right.message)
+        short.call.payload.data = short.call.payload.data[:-2] + b" }"
+        wrong = Request(right.path, short.SerializeToString(), lambda _message: True)
+        for served in (ours, theirs):
+            with pytest.raises(UnequalAnswersError, match=served.side):
+                await assert_equal(wrong, served)
 
 
 async def test_both_sides_deliver_every_event_with_a_stalled_subscriber_among_them() -> None:
