@@ -8,6 +8,7 @@ from benchmarks.figures import is_rate, main_key, sides
 from benchmarks.harness.results import BASELINE, INTERLACE, Case, Interval
 from benchmarks.harness.stats import ENOUGH_PAIRS
 from benchmarks.report.data import NOT_MEASURED, Results, interval_text
+from benchmarks.report.higher import higher, in_lead
 from benchmarks.report.markup import Cell, Safe, escape, paragraph, section, strong, table
 from benchmarks.report.measured import (
     Standing,
@@ -35,25 +36,26 @@ _OF = {"kb_per_subscriber": "memory", "cpu_ms": "CPU time", "cpu_us_per_call": "
 def costs_more(results: Results) -> str:
     """Return the sentences of the lead that say where Interlace costs more than the baseline."""
     every = [case for case in results.cases if _peer(case) == BASELINE and shown_ratio(case)]
+    more = in_lead(results)
     if not every:
-        return ""
+        return more
     found = _sorted(every, "more")
-    said = _open(every)
+    said = " ".join(one for one in (_open(every), more) if one)
     if not found:
-        return f"In none of {len(every)} cases does it cost more beyond the interval. {said}"
+        return Safe(f"In none of {len(every)} cases does it cost more beyond the interval. {said}")
     named = [f"{case_name(one)}: {_times(_cost(one))}" for one in found[:_NAMED]]
     rest = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     head = f"It costs more than the baseline in {len(found)} of {len(every)} cases:"
     return Safe(
-        f'<span class="bad">{head}</span> {"; ".join(named)}{rest}. {said}'
-        '<a href="#dearer">All of them.</a>'
+        f'<span class="bad">{head}</span> {"; ".join(named)}{rest}. {said} '
+        '<a href="#dearer">More of it.</a>'
     )
 
 
 def _open(every: Sequence[Case]) -> str:
     """How many cases cannot be told apart."""
     count = len(_sorted(every, "neither"))
-    return f"In {count} more the interval holds both less and more. " if count else ""
+    return f"In {count} more the interval holds both less and more." if count else ""
 
 
 def _times(cost: Interval) -> str:
@@ -78,6 +80,7 @@ def dearer(results: Results) -> Safe:
         rows = [_row(case) for case in more]
         parts = [table(caption, heads, rows, words=2)] if rows else [paragraph("In none.")]
         parts += [_conditions(more), _untold(neither)]
+    parts += higher(results)
     return section("dearer", "Where does Interlace cost more?", parts)
 
 

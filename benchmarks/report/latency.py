@@ -8,6 +8,7 @@ from dataclasses import replace
 from benchmarks.figures import sides, values
 from benchmarks.harness.results import BASELINE, INTERLACE, Case
 from benchmarks.report.data import Extra, Results, case_table
+from benchmarks.report.higher import overload
 from benchmarks.report.markup import Safe, figure, paragraph, strong
 from benchmarks.report.measured import LEAST_CALLS, middle_of, pairs, timed
 from benchmarks.report.plot import Mark, Series, lines
@@ -42,6 +43,7 @@ def latency(results: Results) -> list[str]:
         *parts,
         told,
         *_truncated([*cases, *beyond]),
+        *(paragraph(one) for one in overload(results)),
         case_table("Overload: each side is offered 150 % of its own ceiling", beyond),
     ]
 

@@ -216,6 +216,38 @@ def test_a_library_that_is_beaten_by_another_is_dearer_too() -> None:
     assert "2.00 (1.67" in words(part(page(case), "dearer"))
 
 
+def sided(case: Case, key: str, ours: float, theirs: float) -> Case:
+    """The same case with another figure of each side in every window."""
+    samples = tuple(
+        Sample(one.side, {**one.values, key: ours if one.side == "interlace" else theirs})
+        for one in case.samples
+    )
+    return replace(case, samples=samples)
+
+
+def test_more_memory_and_a_longer_p99_stand_in_the_lead_and_less_does_not() -> None:
+    case = pair("call", {}, 1, 2)
+    dear = page(sided(sided(case, "rss_mb", 88, 44), "p99_ms", 6, 4))
+    for told in (lead(dear), words(part(dear, "dearer"))):
+        assert "The resident memory of the serving process is higher in 1 of 1 cases" in told
+        assert "2.00 times" in told
+        assert "The p99 of latency is higher in 1 of 1 cases" in told
+    cheap = page(sided(sided(case, "rss_mb", 44, 88), "p99_ms", 4, 6))
+    assert "higher" not in lead(cheap)
+    assert "The p99 of latency is higher in none of 1 cases." in words(part(cheap, "dearer"))
+
+
+def test_an_overload_that_interlace_answers_less_of_stands_in_the_lead() -> None:
+    case = pair("overload", {"share": 150}, 1, 2)
+    behind, ahead = (
+        page(sided(case, "goodput_share", ours, theirs))
+        for ours, theirs in ((0.15, 0.96), (0.97, 0.15))
+    )
+    assert "Interlace answers 15 % of that ceiling in time, the baseline 96 %" in lead(behind)
+    assert "Offered 150 %" not in lead(ahead)
+    assert "Interlace answers 97 % of that ceiling" in words(part(ahead, "latency"))
+
+
 def test_if_nothing_costs_more_it_says_of_how_many() -> None:
     assert "In none of 1 cases does it cost more" in lead(page(pair("call", {}, 1, 2)))
 
