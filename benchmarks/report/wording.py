@@ -142,8 +142,9 @@ def _shown(value: VariantValue) -> str:
 
 
 def _format(value: VariantValue) -> str:
-    known = [_FORMATS.get(part, plain(part)) for part in str(value).split("_to_")]
-    return " to ".join(known)
+    """`json_to_msgpack` in words, `json_through_msgpack` as well."""
+    parts = str(value).split("_")
+    return " ".join(_FORMATS.get(part, part) for part in parts)
 
 
 def _counted(one: str, many: str) -> Callable[[VariantValue], str]:
@@ -160,6 +161,11 @@ def _stalled(value: VariantValue) -> str:
 
 def _policy(value: VariantValue) -> str:
     return "all policies on" if value == "all" else f"{_shown(value)} on"
+
+
+def _way(value: VariantValue) -> str:
+    known = {"both": "request and answer", "answer": "answer alone"}
+    return known.get(str(value), plain(f"way {value}"))
 
 
 _SETTINGS: Mapping[str, Callable[[VariantValue], str]] = {
@@ -180,6 +186,7 @@ _SETTINGS: Mapping[str, Callable[[VariantValue], str]] = {
     "format": _format,
     "direction": _format,
     "kb": lambda value: f"{_shown(value)} kB",
+    "way": _way,
     "tls": lambda value: "TLS on" if value in ("on", 1) else "TLS off",
     "tool": lambda value: f"driven by {_shown(value)}",
     "ceiling": _shown,

@@ -99,6 +99,11 @@ def test_all_of_the_policies_stand_behind_each_of_them() -> None:
         ("payload", {"kind": "json_to_msgpack", "kb": 1000}, "JSON to MessagePack, 1,000 kB"),
         ("subscribe_odd", {"subscribers": 9, "stalled": 0, "batch": 1}, "published one at a time"),
         ("subscribe_odd", {"subscribers": 9, "stalled": 1, "batch": 8}, "1 of them reads nothing"),
+        (
+            "payload",
+            {"kind": "json_through_msgpack", "kb": 1, "way": "both"},
+            "JSON through MessagePack, 1 kB, request and answer",
+        ),
         ("tls", {"tls": "on"}, "Call, TLS on"),
         ("overload", {"share": 150}, "150 % of its own ceiling"),
         ("new_thing", {"new_key": "new_value"}, "new thing, new key new value"),
