@@ -125,6 +125,13 @@ def _leaking() -> None:
     vars(server)["finish_batches"] = leave_batches
 
 
+def _read_twice() -> None:
+    """llhttp reads every answer along; a head with a length is plain for nobody."""
+    from interlaced.transport import http_head
+
+    vars(http_head)["_OF_FRAMES"] = frozenset(("content-length",))
+
+
 def _one_by_one() -> None:
     """RPCs are taken on one after another, as grpc.aio does it."""
     from interlaced.rpc import acceptors
@@ -153,6 +160,7 @@ LEVERS: Mapping[str, Callable[[], None]] = {
     "lean_transport": _aiohttp,
     "uvloop": _asyncio,
     "flights": _in_tasks,
+    "plain_heads": _read_twice,
     "acceptors": _one_by_one,
     "patient_threads": _impatient,
     "finished_batches": _leaking,
