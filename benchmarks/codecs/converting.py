@@ -14,7 +14,7 @@ from google.protobuf import duration_pb2, timestamp_pb2
 from benchmarks.codecs.schema import message_class
 from benchmarks.codecs.shapes import SEED, SHAPES, WORDS, shape
 
-__all__ = ["CONVERTING", "PLAIN", "message_of"]
+__all__ = ["CONVERTING", "PLAIN", "message_of", "messages_of"]
 
 PLAIN = ("typical_record", "deep_nested", "list_1000")
 
@@ -99,9 +99,23 @@ _MAKERS: dict[str, Callable[[random.Random], Any]] = {
 CONVERTING = tuple(_MAKERS)
 
 
-def message_of(name: str) -> Any:
-    """Return the protobuf message of one of the ten shapes or of CONVERTING, full of its data."""
+_DOCUMENTS = 256
+_LARGE_DOCUMENTS = 8
+
+
+def message_of(name: str, number: int = 0) -> Any:
+    """Return the protobuf message of one of the ten shapes or of CONVERTING, full of its data. Of
+    the latter there are as many as one likes, by `number`."""
     if name in SHAPES:
         found = shape(name)
         return message_class(found.message)(**found.data)
-    return _MAKERS[name](random.Random(f"{SEED}:{name}"))
+    return _MAKERS[name](random.Random(f"{SEED}:{name}:{number}" if number else f"{SEED}:{name}"))
+
+
+def messages_of(name: str) -> list[Any]:
+    """Return what is transcoded in turn: of CONVERTING many, since whoever remembers texts of
+    times or numbers would look well beside the same few for ever."""
+    if name in SHAPES:
+        return [message_of(name)]
+    count = _LARGE_DOCUMENTS if name == "converting_list" else _DOCUMENTS
+    return [message_of(name, number) for number in range(count)]

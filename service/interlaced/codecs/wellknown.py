@@ -55,7 +55,7 @@ LARGEST_FLOAT = math.nextafter(2.0**128 - 2.0**103, 0)
 fewer digits than it has, as a number above itself."""
 _EXACT = 2**53
 
-_MOST_DAYS, _MOST_HOURS = 4096, 16384
+_MOST_DAYS, _MOST_HOURS = 32768, 16384
 _POWERS = tuple(10 ** (9 - length) for length in range(10))
 THOUSAND_TEXTS = tuple(f"{number:03d}" for number in range(1000))
 """Three decimals each."""
