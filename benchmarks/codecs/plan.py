@@ -16,9 +16,9 @@ __all__ = ["Effort", "find_documents", "open_shape"]
 class Effort:
     """How long things take: rounds, never fewer than 20, and the CPU that each timed window takes.
 
-    `window_s` is for the matrix of libraries, `turn_s` for what is timed in turn: long enough that
-    what the other side has left in the caches tells in neither, also where one call takes as long
-    as ten of the other's.
+    `window_s` is for the matrix of libraries, never less than 5 ms, and `turn_s` for what is timed
+    in turn: long enough that what the other side has left in the caches tells in neither, also
+    where one call takes as long as ten of the other's.
     """
 
     rounds: int
@@ -29,7 +29,7 @@ class Effort:
     @classmethod
     def quick(cls) -> Effort:
         """Return the effort of a run of about a minute."""
-        return cls(rounds=20, window_s=0.0005, turn_s=0.02, is_quick=True)
+        return cls(rounds=20, window_s=0.005, turn_s=0.02, is_quick=True)
 
     @classmethod
     def full(cls) -> Effort:

@@ -18,6 +18,8 @@ __all__ = ["FAILED", "documents_of", "plan", "run_tasks"]
 
 # The scenario of what could not be measured because its process failed.
 FAILED = "failed"
+# A quick run has the matrix of these, unless others are asked for: no budget looks at it.
+QUICK_SHAPES = ("tiny_flat", "typical_record", "list_1000")
 # A quick run looks at memory where it differs most.
 QUICK_MEMORY = ("typical_record",)
 
@@ -31,7 +33,8 @@ def plan(
     "transcode" is among them.
     """
     names = tuple(name for name in libraries or MODULES if name != "transcode")
-    chosen = [name for name in SHAPES if not shapes or name in shapes]
+    usual = QUICK_SHAPES if is_quick else tuple(SHAPES)
+    chosen = [name for name in SHAPES if name in (shapes or usual)]
     tasks = []
     for shape in [*chosen, *documents] if names else []:
         tasks.append(Task("matrix", shape, names, is_quick=is_quick))

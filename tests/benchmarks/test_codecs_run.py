@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from benchmarks.codecs.codec import ACTIONS
-from benchmarks.codecs.libraries import MODULES
+from benchmarks.codecs.libraries import MODULES, load
 from benchmarks.codecs.memory import blocks_of, peak_of
 from benchmarks.codecs.plan import Effort, find_documents, open_shape
-from benchmarks.codecs.run import FAILED, plan, run_tasks
+from benchmarks.codecs.run import FAILED, QUICK_SHAPES, plan, run_tasks
 from benchmarks.codecs.shapes import SHAPES, shape
 from benchmarks.codecs.table import render, render_long
+from benchmarks.codecs.timed import Turns, order_of
 from benchmarks.codecs.worker import FailedWorkerError, Task
 from benchmarks.harness.results import Case, Interval, Run, Sample, read_run
 
@@ -106,6 +109,7 @@ def test_a_whole_run_has_every_library_shape_and_transcode() -> None:
 
 def test_a_quick_run_has_the_transcodes_of_the_budgets() -> None:
     tasks = plan([], [], [], is_quick=True)
+    assert {task.shape for task in tasks if task.verb == "matrix"} == set(QUICK_SHAPES)
     assert {task.shape for task in tasks if task.verb == "transcode"} >= {
         *("typical_record", "deep_nested", "list_1000", "converting", "converting_list"),
     }
@@ -114,6 +118,37 @@ def test_a_quick_run_has_the_transcodes_of_the_budgets() -> None:
 def test_no_run_has_fewer_than_20_rounds() -> None:
     assert Effort.quick().rounds >= 20
     assert Effort.full().rounds >= 20
+
+
+def test_no_window_of_the_matrix_is_shorter_than_5_ms() -> None:
+    assert Effort.quick().window_s >= 0.005
+    assert Effort.full().window_s >= 0.005
+
+
+def test_every_action_of_every_library_has_a_turn_in_each_round_and_no_fixed_place() -> None:
+    cells = [(library, action) for library in "abcd" for action in ("encode", "decode")]
+    order = order_of(cells, 20)
+    rounds = [order[at : at + len(cells)] for at in range(0, len(order), len(cells))]
+    assert len(rounds) == 20
+    assert all(sorted(one) == sorted(cells) for one in rounds)
+    assert order == order_of(cells, 20)
+    for cell in cells:
+        assert len({one.index(cell) for one in rounds}) > 3
+        behind = {after for before, after in pairwise(order) if before == cell}
+        assert len(behind) > 3
+
+
+def test_a_slow_spell_of_the_machine_slows_every_library_alike() -> None:
+    """What lasts a while must not lie on the one whose rounds were due, as if it were slower."""
+    codecs = {name: load(name).open_codec(shape("tiny_flat")) for name in ("json", "orjson")}
+    turns = Turns(codecs, shape("tiny_flat"), Effort(20, 0.0001, 0.0001, is_quick=True))
+    cells = len(set(turns.order))
+    spell = [1.0] * (10 * cells) + [3.0] * (10 * cells)  # the second half of the run is slow
+    for times in turns.read(spell).values():
+        for seconds in times.values():
+            assert len(seconds) == 20
+            assert seconds[-1] == pytest.approx(3 * seconds[0])
+            assert sum(one > 2 * seconds[0] for one in seconds) == 10
 
 
 def test_a_document_may_be_packed(tmp_path: Path) -> None:
@@ -126,8 +161,6 @@ def test_a_document_may_be_packed(tmp_path: Path) -> None:
 
 
 def test_the_blocks_that_a_value_holds_are_the_same_each_time() -> None:
-    from benchmarks.codecs.libraries import load
-
     data = shape("typical_record").data
     for name in ("protobuf", "orjson", "msgspec-json", "msgpack"):
         codec = load(name).open_codec(shape("typical_record"))
@@ -135,8 +168,6 @@ def test_the_blocks_that_a_value_holds_are_the_same_each_time() -> None:
 
 
 def test_the_peak_of_kept_values_is_at_least_their_bytes() -> None:
-    from benchmarks.codecs.libraries import load
-
     one = shape("list_1000")
     codec = load("orjson").open_codec(one)
     assert peak_of(codec, "decode_keep", one.data)["peak_bytes_per_value"] > len(
