@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.harness.process import ROOT, Child, Cores
 from benchmarks.harness.results import Case
 from benchmarks.load.consume import BrokerLoad
+from benchmarks.service.calls import close_all
 from benchmarks.service.measure import Contender, case_of, versus
 from benchmarks.service.plan import Plan
 from benchmarks.service.rig import rig, start_baseline, start_interlace
@@ -61,15 +62,17 @@ async def nats(plan: Plan) -> list[Case]:
         start_interlace(place, nats=url),
         start_baseline(place, nats=url),
     ):
-        contenders, loads = [], []
+        contenders, loads, every = [], [], []
         for served in (place.interlace, place.baseline):
-            consuming, publishing = await served.connect(2)
+            consuming, publishing = connections = await served.connect(2)
+            every += connections
             load = BrokerLoad(consuming, publishing, name=FEED, group=served.side)
             loads.append(load)
             contenders.append(Contender(served.side, load, served.child))
         measured = await versus(contenders, plan.pace)
         for load in loads:
             load.close()
+        close_all(every)
     notes = (
         "Interlace confirms every settlement with the broker, the baseline sends it and goes on",
     )

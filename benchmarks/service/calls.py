@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from benchmarks.harness.results import Case, VariantValue
 from benchmarks.load.bodies import body
 from benchmarks.load.driver import Driver
+from benchmarks.load.http2 import Connection
 from benchmarks.load.session import SessionLoad
 from benchmarks.load.unary import ClosedLoop, Request
 from benchmarks.service import requests
@@ -14,10 +16,14 @@ from benchmarks.service.measure import Contender, case_of, versus
 from benchmarks.service.plan import Plan
 from benchmarks.service.rig import Rig, Served, rig, start_baseline, start_interlace
 
-__all__ = ["Shot", "call", "closed", "fanout", "session", "slow_branch"]
+__all__ = ["Shot", "call", "close_all", "closed", "fanout", "session", "slow_branch"]
 
 CONNECTIONS = 4
 CALLS_IN_FLIGHT = 32
+LEAST_SLOW = 0.7
+"""Seconds; a window below them may hold no whole wave of calls that take half a second each."""
+SLOW_IN_FLIGHT = 128
+"""With 8 branches each they all have room in the bulkhead and its queue, also if none has begun."""
 BRANCHES_IN_FLIGHT = 128
 """A fan-out of 8 with 16 in flight, of 32 with 4: as many branches under way whatever the width."""
 
@@ -38,14 +44,22 @@ async def closed(rig: Rig, shot: Shot, plan: Plan) -> Case:
     """Measure one request on both sides, in a closed loop."""
     await requests.assert_equal(shot.request, rig.interlace, rig.baseline)
     count = min(CONNECTIONS, shot.in_flight)
-    contenders = []
+    contenders, every = [], []
     for served in (rig.interlace, rig.baseline):
         connections = await served.connect(count)
+        every += connections
         driver = ClosedLoop(connections, shot.request, in_flight=shot.in_flight)
         contenders.append(_contender(rig, served, driver, shot.upstream_per_call))
     measured = await versus(contenders, plan.pace)
+    close_all(every)
     told = f"closed loop, {shot.in_flight} in flight on {count} connections"
     return case_of(shot.scenario, shot.variant, measured, notes=(told, *shot.notes))
+
+
+def close_all(connections: Iterable[Connection]) -> None:
+    """Close the connections of a case, so that the next one finds the servers without them."""
+    for connection in connections:
+        connection.close()
 
 
 def _contender(rig: Rig, served: Served, driver: Driver, upstream_per_call: int) -> Contender:
@@ -90,7 +104,9 @@ async def fanout(plan: Plan) -> list[Case]:
 
 
 async def slow_branch(plan: Plan) -> list[Case]:
-    """FanOut of 8, one branch of which takes 500 ms longer."""
+    """FanOut of 8, one branch of which takes 500 ms longer; a window has room for a wave."""
+    pace = replace(plan.pace, seconds=max(LEAST_SLOW, plan.pace.seconds))
+    plan = replace(plan, pace=replace(pace, warm=max(LEAST_SLOW, pace.warm)))
     with rig(plan.cores) as place, start_interlace(place), start_baseline(place):
         return [
             await closed(
@@ -99,7 +115,7 @@ async def slow_branch(plan: Plan) -> list[Case]:
                     request=requests.fan_out(["Get"] * 7 + ["Slow"]),
                     scenario="slow_branch",
                     variant={"width": 8, "slow_ms": 500},
-                    in_flight=256,
+                    in_flight=SLOW_IN_FLIGHT,
                     upstream_per_call=8,
                 ),
                 plan,
@@ -119,13 +135,13 @@ async def session(plan: Plan) -> list[Case]:
             for peer in ("unary",) if plan.is_quick else ("unary", "stream"):
                 [one] = await place.interlace.connect(1)
                 ours = SessionLoad(one, encoded, answer, in_flight=in_flight)
-                theirs = await _peer(place.baseline, peer, in_flight)
+                theirs, connections = await _peer(place.baseline, peer, in_flight)
                 contenders = [
                     _contender(place, place.interlace, ours, 1),
                     _contender(place, place.baseline, theirs, 1),
                 ]
                 measured = await versus(contenders, plan.pace)
-                one.close()
+                close_all([one, *connections])
                 scenario = "session" if peer == "unary" else "session_beside_stream"
                 cases.append(
                     case_of(
@@ -138,15 +154,16 @@ async def session(plan: Plan) -> list[Case]:
     return cases
 
 
-async def _peer(served: Served, peer: str, in_flight: int) -> Driver:
+async def _peer(served: Served, peer: str, in_flight: int) -> tuple[Driver, list[Connection]]:
     if peer == "unary":
         connections = await served.connect(min(CONNECTIONS, in_flight))
-        return ClosedLoop(connections, requests.call(), in_flight=in_flight)
-    [one] = await served.connect(1)
-    return SessionLoad(
-        one,
+        return ClosedLoop(connections, requests.call(), in_flight=in_flight), connections
+    connections = await served.connect(1)
+    session = SessionLoad(
+        connections[0],
         requests.one_call().SerializeToString(),
         body("json", requests.SMALL),
         in_flight=in_flight,
         is_batched=False,
     )
+    return session, connections

@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.harness.results import INTERLACE, Case
 from benchmarks.load.unary import ClosedLoop
 from benchmarks.service import manifests, requests
+from benchmarks.service.calls import close_all
 from benchmarks.service.measure import Contender, case_of, versus
 from benchmarks.service.plan import Plan
 from benchmarks.service.rig import rig, start_interlace
@@ -13,6 +14,7 @@ __all__ = ["OFF", "policies"]
 
 OFF = "policies_off"
 WIDTH = 8
+CONNECTIONS = 4
 IN_FLIGHT = 16
 
 
@@ -31,16 +33,18 @@ async def _against_off(plan: Plan, name: str) -> Case:
         start_interlace(place, side=OFF, policy=manifests.ALL_OFF) as off,
     ):
         await requests.assert_equal(request, on, off)
+        every = [(served, await served.connect(CONNECTIONS)) for served in (on, off)]
         contenders = [
             Contender(
                 served.side,
-                ClosedLoop(await served.connect(4), request, in_flight=IN_FLIGHT),
+                ClosedLoop(connections, request, in_flight=IN_FLIGHT),
                 served.child,
                 WIDTH,
                 place.upstream_count,
             )
-            for served in (on, off)
+            for served, connections in every
         ]
         measured = await versus(contenders, plan.pace)
+        close_all(connection for _, connections in every for connection in connections)
     notes = (f"{INTERLACE} has {name} on, the other side nothing but a deadline of 300 s",)
     return case_of("policies", {"on": name}, measured, notes=notes)

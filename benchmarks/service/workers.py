@@ -9,6 +9,7 @@ from benchmarks.harness.process import tree
 from benchmarks.harness.results import INTERLACE, Case
 from benchmarks.load.unary import ClosedLoop
 from benchmarks.service import requests
+from benchmarks.service.calls import close_all
 from benchmarks.service.measure import Contender, case_of, versus
 from benchmarks.service.plan import Plan
 from benchmarks.service.rig import rig, start_interlace
@@ -50,17 +51,19 @@ async def workers(plan: Plan) -> list[Case]:
         start_interlace(place, side=ONE, options=("--workers", "1"), cores=everywhere) as one,
     ):
         await requests.assert_equal(request, two, one)
+        every = [(served, await served.connect(CONNECTIONS)) for served in (two, one)]
         contenders = [
             Contender(
                 served.side,
-                ClosedLoop(await served.connect(CONNECTIONS), request, in_flight=IN_FLIGHT),
+                ClosedLoop(connections, request, in_flight=IN_FLIGHT),
                 served.child,
                 1,
                 place.upstream_count,
             )
-            for served in (two, one)
+            for served, connections in every
         ]
         measured = await versus(contenders, plan.pace)
+        close_all(connection for _, connections in every for connection in connections)
         counts = " against ".join(str(len(tree(each.child.pid))) for each in (two, one))
         notes = (f"{INTERLACE} has two workers; {counts} processes, unpinned",)
     return [case_of("workers", variant, measured, notes=notes)]
