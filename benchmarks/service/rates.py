@@ -13,7 +13,7 @@ from benchmarks.service.measure import Contender, Pace, case_of, versus, window
 from benchmarks.service.plan import Plan
 from benchmarks.service.rig import Rig, rig, start_baseline, start_interlace
 
-__all__ = ["OVERLOAD", "SHARES", "late_notes", "rates"]
+__all__ = ["OVERLOAD", "SHARES", "late_notes", "overload_pace", "rates"]
 
 SHARES = (10, 25, 50, 70, 80, 90, 100)
 QUICK_SHARES = (50,)
@@ -59,11 +59,16 @@ async def rates(plan: Plan) -> list[Case]:
             cases.append(await _offered(place, Offer("sweep", share, same), ceilings, plan))
         beyond = {side: rate * OVERLOAD / 100 for side, rate in ceilings.items()}
         offer = Offer("overload", OVERLOAD, beyond, PATIENCE)
-        if not plan.is_quick:
-            pace = replace(plan.pace, seconds=max(OVERLOAD_SECONDS, plan.pace.seconds))
-            plan = replace(plan, pace=pace)
-        cases.append(await _offered(place, offer, ceilings, plan))
+        longer = replace(plan, pace=overload_pace(plan))
+        cases.append(await _offered(place, offer, ceilings, longer))
         return cases
+
+
+def overload_pace(plan: Plan) -> Pace:
+    """Return the pace of an overload: that of the plan, in a whole run with longer windows."""
+    if plan.is_quick:
+        return plan.pace
+    return replace(plan.pace, seconds=max(OVERLOAD_SECONDS, plan.pace.seconds))
 
 
 def _told(rates: Mapping[str, float]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from benchmarks.harness.results import Sample
-from benchmarks.service.rates import late_notes
+from benchmarks.service.measure import Pace
+from benchmarks.service.plan import Plan
+from benchmarks.service.rates import late_notes, overload_pace
 
 
 def sample(side: str, late: float, shown: float) -> Sample:
@@ -18,3 +20,9 @@ def test_a_load_that_is_late_beside_what_it_shows_says_so() -> None:
 
 def test_windows_of_which_nothing_is_known_say_nothing() -> None:
     assert late_notes([Sample("interlace", {"rate": 1.0}), sample("baseline", 0.1, 2.0)]) == []
+
+
+def test_an_overload_lasts_ten_seconds_in_a_whole_run_and_a_window_in_a_quick_one() -> None:
+    assert overload_pace(Plan(Pace(seconds=2.0))).seconds == 10.0
+    assert overload_pace(Plan(Pace(seconds=30.0))).seconds == 30.0
+    assert overload_pace(Plan(Pace(seconds=0.5), is_quick=True)).seconds == 0.5
