@@ -21,7 +21,7 @@ from benchmarks.service.scenarios import ALL, QUICK
 __all__ = ["main"]
 
 OUTPUT = Path("build/bench/service.json")
-QUICK_PACE = Pace(seconds=0.6, rounds=ENOUGH_PAIRS, ramp=0.15, warm=0.5)
+QUICK_PACE = Pace(seconds=0.5, rounds=ENOUGH_PAIRS, ramp=0.15, warm=0.4)
 WHOLE_PACE = Pace(seconds=2.0, rounds=9, ramp=0.4, warm=2.0)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from benchmarks.harness.process import tree
 from benchmarks.harness.results import Case, Sample, read_run
-from benchmarks.service.__main__ import main
+from benchmarks.harness.stats import ENOUGH_PAIRS
+from benchmarks.service.__main__ import QUICK_PACE, WHOLE_PACE, main
 from benchmarks.service.boot import imported, third_party
 from benchmarks.service.run import has_failed, summary_line
 from benchmarks.service.scenarios import ALL, QUICK
@@ -98,3 +99,8 @@ def test_modules_of_third_parties_are_told_from_ours_and_the_standard_librarys()
     )
     assert imported(log) == ["json", "grpc._cython", "interlaced.app"]
     assert third_party(imported(log)) == ["grpc._cython"]
+
+
+def test_every_run_has_enough_pairs_for_an_interval_of_95_percent() -> None:
+    assert QUICK_PACE.rounds >= ENOUGH_PAIRS
+    assert WHOLE_PACE.rounds >= ENOUGH_PAIRS
