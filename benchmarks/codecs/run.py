@@ -19,7 +19,7 @@ __all__ = ["FAILED", "documents_of", "plan", "run_tasks"]
 # The scenario of what could not be measured because its process failed.
 FAILED = "failed"
 # A quick run has the matrix of these, unless others are asked for: no budget looks at it.
-QUICK_SHAPES = ("tiny_flat", "typical_record", "list_1000")
+QUICK_SHAPES = ("typical_record", "list_1000")
 # A quick run looks at memory where it differs most.
 QUICK_MEMORY = ("typical_record",)
 

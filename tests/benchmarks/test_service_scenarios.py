@@ -21,6 +21,7 @@ from benchmarks.service.rig import Rig, Served, rig, start_baseline, start_inter
 from benchmarks.service.scenarios import ALL
 
 MOMENT = Pace(seconds=0.12, rounds=1, ramp=0.03, warm=0.08)
+SECONDS = Pace(seconds=2.0, rounds=1, ramp=0.5, warm=1.0)
 CASES = {"fanout": 2, "session": 2, "payload": 8, "tls": 2, "rates": 2, "raw_unary": 2}
 """How many cases a quick plan has of each scenario that has more than one."""
 IN_ORDER = ("idle_subscriber", *(name for name in ALL if name != "idle_subscriber"))
@@ -66,12 +67,20 @@ def lent(servers: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:
 @pytest.mark.usefixtures("lent")
 @pytest.mark.parametrize("name", IN_ORDER)
 async def test_a_scenario_is_measured_on_both_sides_without_an_error(name: str) -> None:
-    found = await ALL[name](Plan(MOMENT, is_quick=True))
+    found = await measured(name)
     assert len(found) == CASES.get(name, 1)
     for case in found:
         assert not any(note.startswith("failed:") for note in case.notes), case.notes
         if is_possible(case):
             assert_measured(case)
+
+
+async def measured(name: str) -> list[Case]:
+    """Measures for a moment; where a busy machine answered nothing in it, for seconds."""
+    found = await ALL[name](Plan(MOMENT, is_quick=True))
+    if any("no call came back" in note for case in found for note in case.notes):
+        found = await ALL[name](Plan(SECONDS, is_quick=True))
+    return found
 
 
 def is_possible(case: Case) -> bool:
