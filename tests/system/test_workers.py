@@ -89,6 +89,10 @@ async def status(service: Process) -> dict[str, Any]:
         return told
 
 
+# Without the method, those who watch the health of their server would be counted as well.
+CALLS_UNDER_WAY = 'interlace_rpc_active{rpc_method="interlace.v1.GatewayService/Call"'
+
+
 async def metric(service: Process, series: str) -> float:
     """The sum of the series that begin so."""
     _, text = await page(service, "/metrics")
@@ -214,7 +218,7 @@ async def test_a_group_ends_in_order_and_leaves_nothing(
         clients = [await stack.enter_async_context(Client(service.addresses.grpc)) for _ in "1234"]
         calls = [asyncio.create_task(each.call("desk", "Slow", timeout=20)) for each in clients]
         async with asyncio.timeout(HANG):
-            while await metric(service, "interlace_rpc_active") < len(calls):
+            while await metric(service, CALLS_UNDER_WAY) < len(calls):
                 await asyncio.sleep(0.02)
         for number in workers if is_everybody_told else ():
             os.kill(number, signal.SIGTERM)
@@ -235,7 +239,7 @@ async def test_a_second_signal_ends_every_worker_at_once(
         workers = pids(await status(service))
         call = asyncio.create_task(client.call("desk", "Slow", timeout=20))
         async with asyncio.timeout(HANG):
-            while not await metric(service, "interlace_rpc_active"):
+            while not await metric(service, CALLS_UNDER_WAY):
                 await asyncio.sleep(0.02)
         service.send(signal.SIGTERM)
         async with asyncio.timeout(HANG):
