@@ -99,7 +99,7 @@ _MAKERS: dict[str, Callable[[random.Random], Any]] = {
 CONVERTING = tuple(_MAKERS)
 
 
-_DOCUMENTS = 256
+_DOCUMENTS = 64
 _LARGE_DOCUMENTS = 8
 
 
