@@ -22,7 +22,7 @@ AWAY = {
     "lean_transport": "rest.Upstream(rest='http://h').transport == 'aiohttp'",
     "uvloop": "uvloop.new_event_loop.__module__.startswith('asyncio')",
     "flights": "stack.beginning.__name__ == '_begins_nothing'",
-    "plain_heads": "not read_head(HEAD, is_bodiless=False).is_plain",
+    "plain_heads": "http_wire.read_plain.__name__ == '_finds_nothing_plain'",
     "acceptors": "acceptors._is_known.__name__ == '_knows_nothing'",
     "patient_threads": "server.patient_threads.__name__ == 'nullcontext'",
     "finished_batches": "server.finish_batches.__name__ == 'leave_batches'",
@@ -41,8 +41,7 @@ from interlaced.core import feed_settings
 from interlaced.resilience import stack
 from interlaced.rpc import acceptors, server, session
 from interlaced.telemetry import instruments
-from interlaced.transport.http_head import read_head
-HEAD = b"HTTP/1.1 200 OK\\r\\nContent-Length: 1"
+from interlaced.transport import http_wire
 bound = instruments.Number()
 bound.value += 1
 bound.add(1)

@@ -33,9 +33,13 @@ _SHORTS = (
     *(bytes((number & 0x7F | 0x80, number >> 7)) for number in range(0x80, _SHORT)),
 )
 """The numbers that take one byte or two: most lengths are such, six in every answer."""
+_MORE = tuple(bytes((number & 0x7F | 0x80, number >> 7 | 0x80)) for number in range(_SHORT))
+"""The first two bytes of a number that takes more, by its lowest 14 bits."""
 _NANOS = 1_000_000_000
 _BELOW_A_SECOND = tuple(bytes((0x0A, 1 + size)) + _SECOND_NUMBER for size in range(6))
 """What an Effort begins with, by the length of its latency's nanoseconds."""
+_ATTEMPTS = (b"", *(_SECOND_NUMBER + bytes((count,)) for count in range(1, 0x80)))
+"""The usual numbers of attempts, with their tag."""
 
 
 def varint(value: int) -> bytes:
@@ -43,7 +47,7 @@ def varint(value: int) -> bytes:
     if value < _SHORT:
         return _SHORTS[value]
     if value < _SHORT * _SHORT:
-        return bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80)) + _SHORTS[value >> 14]
+        return _MORE[value & 0x3FFF] + _SHORTS[value >> 14]
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -68,7 +72,8 @@ def fan_out_response(outcomes: Iterable[Outcome]) -> bytes:
     parts: list[bytes] = []
     for outcome in outcomes:
         size, own = _outcome(outcome)
-        parts += (_FIRST, _SHORTS[size] if size < _SHORT else varint(size))
+        parts.append(_FIRST)
+        parts.append(_SHORTS[size] if size < _SHORT else varint(size))
         parts += own
     return b"".join(parts)
 
@@ -154,7 +159,11 @@ def _effort(effort: Effort, ended: float, source: bytes) -> bytes:
     """Returns an encoded Effort without a ledger, which is never long."""
     nanos = round((ended - effort.started) * 1e9)
     count = effort.attempts
-    attempts = _SECOND_NUMBER + varint(count) if count else b""
+    attempts = _ATTEMPTS[count] if count < 0x80 else _SECOND_NUMBER + varint(count)
+    if _SHORT <= nanos < _SHORT * _SHORT:  # from 16 us to a quarter of a second, as nearly all
+        high = _SHORTS[nanos >> 14]
+        head = _BELOW_A_SECOND[2 + len(high)]
+        return b"".join((head, _MORE[nanos & 0x3FFF], high, attempts, source))
     if 0 < nanos < _NANOS:
         below = varint(nanos)
         return b"".join((_BELOW_A_SECOND[len(below)], below, attempts, source))

@@ -19,6 +19,7 @@ __all__ = [
     "check_begun",
     "is_odd_text",
     "read_head",
+    "read_plain",
 ]
 
 CHUNKED: Final = -1
@@ -38,15 +39,15 @@ _TEXT: Final = bytes((9, *range(32, 127), *range(128, 256)))
 """What may stand in a line: tabs, and whatever is no control character."""
 _BEGIN: Final = b"HTTP/1."
 _BODILESS: Final = frozenset((204, 304))
-_OF_FRAMES: Final = frozenset(("proxy-connection", "transfer-encoding", "upgrade"))
-"""Beside length and connection, what a reader may look at to find where the answer ends."""
+_ODD: Final = frozenset(("content-encoding", "proxy-connection", "transfer-encoding", "upgrade"))
+"""What a body's reader looks at, beside its length and whether the connection is kept."""
+_PRINTABLE: Final = bytes((9, *range(32, 127)))
 
 
 class Head(NamedTuple):
     """What the head of an answer says. `length` is the body's, in bytes, or CHUNKED or
     UNTIL_CLOSE; `is_kept` says whether the connection may be used again after it; `coding` is the
-    body's, which is in `headers` no more; `is_plain` says that no reader could read the answer in
-    another way: printable ASCII, one length, and nothing else that has to do with its frame."""
+    body's, which is in `headers` no more; `is_plain` says that it comes from `read_plain`."""
 
     status: int
     headers: dict[str, str]
@@ -65,9 +66,9 @@ def _lower(name: str) -> str:
     again with every answer, so they are looked at once."""
     if not is_name(name):
         raise malformed()
-    lower = name.lower()
-    if len(_names) < _MOST_NAMES:
-        _names[name] = lower
+    if len(_names) >= _MOST_NAMES:
+        _names.clear()  # whoever makes names up must not keep the usual ones out for good
+    lower = _names[name] = name.lower()
     return lower
 
 
@@ -103,7 +104,7 @@ def read_head(raw: bytes, *, is_bodiless: bool) -> Head:
 
     Raises UPSTREAM_MALFORMED or TOO_LARGE.
     """
-    if len(raw.translate(None, _TEXT)) != 2 * raw.count(b"\r\n"):  # as `is_odd_text`
+    if is_odd_text(raw):
         raise malformed()
     # As aiohttp reads it: UTF-8 where it is that, and nothing lost where it is not.
     lines = raw.decode("utf-8", "surrogateescape").split("\r\n")
@@ -117,19 +118,55 @@ def read_head(raw: bytes, *, is_bodiless: bool) -> Head:
     headers = _headers(lines)
     length = _length(headers, is_http_1_1=is_http_1_1)
     coding = headers.pop("content-encoding", "")
-    has_body = status >= 200 and status not in _BODILESS and not is_bodiless
-    if not has_body:
+    if is_bodiless or status < 200 or status in _BODILESS:
         if status < 200 and length != UNTIL_CLOSE:
             raise malformed()  # an interim answer has no body, so whose would that one be?
         length = 0
-    if not is_http_1_1 or length == UNTIL_CLOSE:
-        return Head(status, headers, length, False, coding)
-    connection = headers.get("connection", "keep-alive").lower()
-    if connection == "keep-alive":
-        is_plain = has_body and raw.isascii() and _OF_FRAMES.isdisjoint(headers)
-        return Head(status, headers, length, True, coding, is_plain)
-    is_kept = "close" not in [token.strip(" \t") for token in connection.split(",")]
+    is_kept = is_http_1_1 and length != UNTIL_CLOSE
+    if is_kept and "connection" in headers:
+        tokens = headers["connection"].lower().split(",")
+        is_kept = "close" not in [token.strip(" \t") for token in tokens]
     return Head(status, headers, length, is_kept, coding)
+
+
+def read_plain(raw: bytes) -> Head | None:
+    """Reads a whole head, as `read_head` does, if no reader could read it in another way; returns
+    None for any other, right or wrong, and where a name is new.
+
+    A plain head is that of an answer with a body, on a connection that is kept: printable ASCII,
+    each name once, one length, and nothing else that has to do with frame or coding.
+    """
+    is_odd = len(raw.translate(None, _PRINTABLE)) != 2 * raw.count(b"\r\n")
+    if is_odd or len(raw) > LARGEST_LINE:
+        return None
+    lines = raw.decode("ascii").split("\r\n")
+    if len(lines) > MOST_HEADERS:
+        return None
+    status = _plain_status(lines[0])
+    headers: dict[str, str] = {}
+    find = _names.get
+    del lines[0]
+    for line in lines:
+        name, colon, value = line.partition(":")
+        lower = find(name)
+        if lower is None or not colon or lower in headers:
+            return None
+        headers[lower] = value.strip(" \t")
+    length = headers.get("content-length", "")
+    is_kept = "connection" not in headers or headers["connection"].lower() == "keep-alive"
+    if status and is_kept and length.isdigit() and len(length) <= _LONGEST_LENGTH:
+        return (
+            Head(status, headers, int(length), True, "", True) if _ODD.isdisjoint(headers) else None
+        )
+    return None
+
+
+@lru_cache(_REMEMBERED)
+def _plain_status(line: str) -> int:
+    """Returns the status of a line that may begin a plain head, 0 for any other."""
+    match = _STATUS.fullmatch(line)
+    status = int(match[2]) if match is not None and match[1] == "1" else 0
+    return status if status >= 200 and status not in _BODILESS else 0
 
 
 @lru_cache(_REMEMBERED)

@@ -14,7 +14,14 @@ from interlaced.core.model import Effort
 from interlaced.transport.decoding import Body, body_for, too_large
 from interlaced.transport.http import HttpResponse
 from interlaced.transport.http_chunks import ChunkGuard
-from interlaced.transport.http_head import CHUNKED, UNTIL_CLOSE, Head, check_begun, read_head
+from interlaced.transport.http_head import (
+    CHUNKED,
+    UNTIL_CLOSE,
+    Head,
+    check_begun,
+    read_head,
+    read_plain,
+)
 from interlaced.transport.wire_errors import is_settled, lost_failure, malformed, truncated
 
 __all__ = ["Answered", "Receive", "Wire"]
@@ -237,22 +244,22 @@ class Wire(asyncio.Protocol):
                 check_begun(data, 0)
                 held += data
                 return
-        head = read_head(data[:end], is_bodiless=self._is_bodiless)
-        if head.status < 200:
-            self._skip_interim(head, data[end + 4 :], effort)
+        start, raw = end + 4, data[:end]
+        head = None if self._is_bodiless else read_plain(raw)
+        if head is None:
+            head = read_head(raw, is_bodiless=self._is_bodiless)
+        elif len(data) == start + head.length <= start + self._limit and self.is_sent:
+            # All of it, and no more: nothing is left to read.
+            effort.reached = _REPLIED
+            self._interim = 0
+            receive, self._receive, self._effort = self._receive, None, None
+            self._on_free(self)
+            if receive is not None:
+                receive(HttpResponse(head.status, head.headers, data[start:]))
             return
-        start = end + 4
-        if head.is_plain and self.is_sent and not head.coding:
-            length = head.length
-            if length <= self._limit and len(data) == start + length:  # all of it, and no more
-                effort.reached = _REPLIED
-                receive = self._receive
-                self._receive = self._effort = None
-                self._interim = 0
-                self._on_free(self)
-                if receive is not None:
-                    receive(HttpResponse(head.status, head.headers, data[start:]))
-                return
+        if head.status < 200:
+            self._skip_interim(head, data[start:], effort)
+            return
         self._head = head
         if is_settled(head.status):
             effort.reached = _REPLIED
