@@ -228,6 +228,7 @@ class App:
             default_deadline=settings.default_deadline,
             max_deadline=settings.max_deadline,
             reflection=settings.has_reflection,
+            max_streams=ingress.max_streams,
             max_rpcs=max(1, share_count(RpcSettings().max_rpcs, settings.seat)),
         )
         keys = ingress.api_keys

@@ -38,6 +38,8 @@ class Ingress:
     client_ca: Path | None = None
     api_keys: tuple[Secret, ...] = ()
     is_insecure: bool = False
+    max_streams: int = 1000
+    """How many RPCs one connection may have open; more of them wait at the caller."""
 
     @property
     def has_tls(self) -> bool:
@@ -46,6 +48,8 @@ class Ingress:
 
     def check(self) -> None:
         """Raises SettingsError where the rules above are broken."""
+        if self.max_streams < 1:
+            raise SettingsError("max_streams must be more than 0")
         if (self.certificate is None) != (self.private_key is None):
             raise SettingsError("--tls-cert and --tls-key belong together; give both or neither")
         if self.client_ca is not None and not self.has_tls:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from served import served
 from interlace.v1 import call_pb2, gateway_service_pb2_grpc
 from interlace.v1 import gateway_service_pb2 as pb
 from interlaced.core.failure import Reason
+from interlaced.settings import Ingress
 
 DESK = """
 interlace: 1
@@ -104,3 +106,23 @@ async def test_a_write_is_only_repeated_with_a_key_that_the_upstream_sees_or_if_
     stub: Any, operation: str, key: str, reason: str, attempts: str
 ) -> None:
     assert await reason_of(stub, a_call(operation, key=key), 10.0) == (reason, attempts)
+
+
+async def test_no_connection_has_more_rpcs_open_than_it_may(tmp_path: Path) -> None:
+    """P28: what is too much waits at the caller, where it costs the server nothing."""
+    (tmp_path / "desk.yaml").write_text(DESK)
+    ingress = Ingress(port=0, max_streams=2)
+    async with (
+        served(tmp_path, settings={"ingress": ingress}) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        stub = gateway_service_pb2_grpc.GatewayServiceStub(channel)
+        sessions = [stub.Session() for _ in range(2)]
+        for session in sessions:
+            await session.read()
+        hello = asyncio.ensure_future(stub.Call(pb.CallRequest(call=a_call("Hello"))))
+        done, _ = await asyncio.wait([hello], timeout=0.3)
+        assert not done
+        sessions[0].cancel()
+        assert (await hello).payload.data
+        sessions[1].cancel()

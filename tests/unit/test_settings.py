@@ -66,3 +66,8 @@ def test_a_missing_config_is_named(tmp_path: Path) -> None:
 def test_a_limit_of_nothing_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=name):
         Settings(config=(tmp_path,), **{name: 0}).check()
+
+
+def test_a_connection_without_a_single_rpc_is_refused() -> None:
+    with pytest.raises(SettingsError, match="max_streams"):
+        Ingress(max_streams=0).check()

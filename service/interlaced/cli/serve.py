@@ -53,6 +53,12 @@ SecretsOption = Annotated[
 DrainOption = Annotated[
     float, typer.Option(min=0, max=3600, help="The most seconds that a shutdown takes.")
 ]
+ClientCaOption = Annotated[
+    Path | None, typer.Option(help="Callers must show a certificate of this CA, PEM.")
+]
+StreamsOption = Annotated[
+    int, typer.Option(min=1, help="How many RPCs one connection may have open; more wait.")
+]
 WorkersOption = Annotated[
     int, typer.Option(min=1, max=256, help="How many processes share the port and the limits.")
 ]
@@ -96,9 +102,7 @@ def serve(
     admin_port: AdminPortOption = 7072,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain, PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Private key, PEM.")] = None,
-    tls_client_ca: Annotated[
-        Path | None, typer.Option(help="Callers must show a certificate of this CA, PEM.")
-    ] = None,
+    tls_client_ca: ClientCaOption = None,
     api_keys: Annotated[
         Path | None, typer.Option(help="Callers must show one of the keys in this file.")
     ] = None,
@@ -109,6 +113,7 @@ def serve(
     insecure: Annotated[bool, typer.Option("--insecure", help="No TLS beyond loopback.")] = False,
     reflection: Annotated[bool, typer.Option(help="Serve reflection on the gRPC port.")] = False,
     drain: DrainOption = 20.0,
+    max_streams: StreamsOption = 1000,
     workers: WorkersOption = 1,
     ports_file: PortsFileOption = None,
     log_format: LogOption = "auto",
@@ -130,6 +135,7 @@ def serve(
         client_ca=tls_client_ca,
         api_keys=read_keys(api_keys, code=Exit.CONFIG_INVALID),
         is_insecure=insecure,
+        max_streams=max_streams,
     )
     settings = Settings(
         config=tuple(config),
