@@ -26,9 +26,9 @@ the ratio, and no verdict of fewer than 6 pairs is called clear. No window is le
 outlier. IQR is the distance between the quartiles. A dash stands where nothing was measured.
 
 The baseline is a plain grpc.aio servicer with one tuned aiohttp session: no policies, no metrics,
-no validation, no patient threads. Interlace runs with its default policies and metrics on; its
-bulkhead, which lets 64 calls through to an upstream by default, is widened to 512, with 1,024 in
-its queue, so that it refuses nothing that is measured.
+no validation, no patient threads, no acceptors. Interlace runs with its default policies and
+metrics on; its bulkhead, which lets 64 calls through to an upstream by default, is widened to 512,
+with 1,024 in its queue, so that it refuses nothing that is measured.
 
 Ceilings come from a closed loop, latencies from an open loop that times each call from its
 planned moment, so that a stall is seen by every call that it delays. A p99 is shown from 100

@@ -19,18 +19,22 @@ OF_BOTH = (
     f"{WIDE['in_flight']} in flight and {WIDE['queue']:,} queued; the baseline has none of them."
 )
 """What the two sides have and have not."""
+_ACCEPTORS = (
+    "Interlace asks grpc.aio for sixteen RPCs at a time, by its inside; the baseline is written "
+    "against the public interface, which takes one after another."
+)
 
 
 def threads(runs: Sequence[Run]) -> str:
-    """Return what gRPC's patient threads have to do with the figures of this machine."""
+    """Return what is done to gRPC on one side only, and what it has to do with this machine."""
     given = [run.machine.get("given") for run in runs]
     servers = [one.get("server") for one in given if isinstance(one, dict)]
     if any(isinstance(cores, list) and len(cores) == 1 for cores in servers):
         return (
             "Each server has one core, which its event loop and gRPC's poller share; Interlace's "
-            "patient threads make that cheaper, and the baseline has none."
-        )
-    return "Interlace has patient threads, which the baseline has not."
+            "patient threads make that cheaper, and the baseline has none. "
+        ) + _ACCEPTORS
+    return f"Interlace has patient threads, which the baseline has not. {_ACCEPTORS}"
 
 
 def published(results: Results) -> str:
