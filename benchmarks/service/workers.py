@@ -19,6 +19,7 @@ __all__ = ["can_have_workers", "workers"]
 ONE = "one_worker"
 CONNECTIONS = 32
 IN_FLIGHT = 64
+"""For each worker: with more of them, more is asked of them."""
 
 
 def can_have_workers() -> bool:
@@ -55,15 +56,18 @@ async def workers(plan: Plan) -> list[Case]:
         contenders = [
             Contender(
                 served.side,
-                ClosedLoop(connections, request, in_flight=IN_FLIGHT),
+                ClosedLoop(connections, request, in_flight=IN_FLIGHT * count),
                 served.child,
                 1,
                 place.upstream_count,
             )
-            for served, connections in every
+            for (served, connections), count in zip(every, (2, 1), strict=True)
         ]
         measured = await versus(contenders, plan.pace)
         close_all(connection for _, connections in every for connection in connections)
         counts = " against ".join(str(len(tree(each.child.pid))) for each in (two, one))
-        notes = (f"{INTERLACE} has two workers; {counts} processes, unpinned",)
+        notes = (
+            f"{INTERLACE} has two workers; {counts} processes, unpinned, "
+            f"{IN_FLIGHT} calls in flight for each worker",
+        )
     return [case_of("workers", variant, measured, notes=notes)]
