@@ -66,8 +66,6 @@ async def workers(plan: Plan) -> list[Case]:
         measured = await versus(contenders, plan.pace)
         close_all(connection for _, connections in every for connection in connections)
         counts = " against ".join(str(len(tree(each.child.pid))) for each in (two, one))
-        notes = (
-            f"{INTERLACE} has two workers; {counts} processes, unpinned, "
-            f"{IN_FLIGHT} calls in flight for each worker",
-        )
-    return [case_of("workers", variant, measured, notes=notes)]
+        load = f"{IN_FLIGHT} calls in flight for each worker"
+        note = f"{INTERLACE} has two workers; {counts} processes, unpinned; {load}"
+    return [case_of("workers", variant, measured, notes=(note,))]
