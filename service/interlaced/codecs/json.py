@@ -8,7 +8,15 @@ from interlaced.codecs import usual
 from interlaced.codecs.codec import CodecError, Value
 from interlaced.codecs.doubles import read_double
 
-__all__ = ["decode", "decode_carefully", "encode", "encode_carefully", "looks_like_json"]
+__all__ = [
+    "decode",
+    "decode_carefully",
+    "encode",
+    "encode_carefully",
+    "looks_like_json",
+    "read_constant",
+    "read_object",
+]
 
 _FIRST = frozenset(b'{["-0123456789tfn')
 _LAST = frozenset(b'}]"0123456789el')
@@ -93,11 +101,13 @@ def _read_integer(text: str) -> int:
     return int(text)
 
 
-def _read_constant(_: str) -> float:
+def read_constant(_: str) -> float:
+    """Refuses what Python's reader takes and JSON does not have."""
     raise CodecError("the text is not JSON: it has NaN or an infinity")
 
 
-def _read_object(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
+def read_object(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
+    """Returns the members of an object; CodecError if one is there twice."""
     members = dict(pairs)
     if len(members) != len(pairs):
         raise CodecError("an object has the same key twice")
@@ -107,6 +117,6 @@ def _read_object(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
 _DECODER = json.JSONDecoder(
     parse_float=read_double,
     parse_int=_read_integer,
-    parse_constant=_read_constant,
-    object_pairs_hook=_read_object,
+    parse_constant=read_constant,
+    object_pairs_hook=read_object,
 )

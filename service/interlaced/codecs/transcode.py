@@ -47,8 +47,9 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 
 from interlaced.codecs.codec import CodecError, Value
+from interlaced.codecs.json import read_constant, read_object
 from interlaced.codecs.transcode_careful import CarefulReader
-from interlaced.codecs.transcode_fast import UNUSUAL, FastReader, read_object
+from interlaced.codecs.transcode_fast import UNUSUAL, FastReader
 from interlaced.codecs.transcode_plan import Element, Kind, Plan, Plans
 from interlaced.codecs.transcode_print import Printer
 
@@ -215,13 +216,9 @@ def _read_whole(text: str) -> int:
     return int(text)
 
 
-def _read_constant(_: str) -> float:
-    raise CodecError("the text is not JSON: it has NaN or an infinity")
-
-
 _DECODER = json.JSONDecoder(
     parse_float=_read_decimal,
     parse_int=_read_whole,
-    parse_constant=_read_constant,
+    parse_constant=read_constant,
     object_pairs_hook=read_object,
 )

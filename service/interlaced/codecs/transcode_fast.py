@@ -15,6 +15,7 @@ from google.protobuf import message_factory
 from google.protobuf.message import DecodeError, Message
 
 from interlaced.codecs.codec import CodecError, Value
+from interlaced.codecs.json import read_object
 from interlaced.codecs.struct_values import count_keys, write_list, write_struct, write_value
 from interlaced.codecs.transcode_build import ONE_TIME
 from interlaced.codecs.transcode_careful import DEEPEST
@@ -30,7 +31,7 @@ from interlaced.codecs.wellknown import (
     read_span,
 )
 
-__all__ = ["UNUSUAL", "FastReader", "has_keys", "read_object"]
+__all__ = ["UNUSUAL", "FastReader", "has_keys"]
 
 M = TypeVar("M", bound=Message)
 
@@ -185,14 +186,6 @@ def _count_keys(data: bytes) -> int:
 
     json.loads(data, object_pairs_hook=count)
     return found
-
-
-def read_object(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
-    """The members of an object; CodecError if one is there twice."""
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise CodecError("an object has the same key twice")
-    return members
 
 
 _CALLED: dict[str, Any] = {

@@ -128,21 +128,21 @@ class RpcServer:
             # It works, ten times slower, and nothing else would tell.
             log.warning("server.slow_protobuf", implementation=api_implementation.Type())
         with patient_threads():
-            server, port = self._bound(settings)
+            handlers = (*self.services, self.guard.unknown_methods())
+            server, port = self._bound(settings, handlers)
             await server.start()
         self._server = server
-        self._acceptors = Acceptors(server, self._handlers())
+        self._acceptors = Acceptors(server, handlers)
         self._acceptors.start()
         return port
 
-    def _handlers(self) -> Sequence[grpc.GenericRpcHandler]:
-        return (*self.services, self.guard.unknown_methods())
-
-    def _bound(self, settings: RpcSettings) -> tuple[grpc.aio.Server, int]:
+    def _bound(
+        self, settings: RpcSettings, handlers: Sequence[grpc.GenericRpcHandler]
+    ) -> tuple[grpc.aio.Server, int]:
         """Returns a server that is bound and does not serve yet, and its port."""
         # No `maximum_concurrent_rpcs`: the pinned version lets far more through; the guard counts.
         server = grpc.aio.server(options=server_options(settings, is_shared=self.is_shared))
-        server.add_generic_rpc_handlers(self._handlers())
+        server.add_generic_rpc_handlers(handlers)
         address = spell_address(self.host, self.port)
         if self.host.startswith("unix:") and _is_answered(self.host.removeprefix("unix:")):
             raise BindError(f"cannot listen on {address}: another server does")

@@ -117,3 +117,9 @@ def test_every_double_is_read_however_many_of_its_digits_were_printed(number: fl
 def test_a_zero_is_zero_whatever_its_exponent(text: str) -> None:
     """An exponent beyond what Decimal holds is no error of ours."""
     assert json.decode(text.encode()) == 0.0
+
+
+def test_an_object_has_each_key_once() -> None:
+    assert json.read_object([("a", 1), ("b", 2)]) == {"a": 1, "b": 2}
+    with pytest.raises(ValueError, match="twice"):
+        json.read_object([("a", 1), ("a", 1)])

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 from rich_proto import Rich
 
-from interlaced.codecs.transcode_fast import UNUSUAL, FastReader, has_keys, read_object
+from interlaced.codecs.transcode_fast import UNUSUAL, FastReader, has_keys
 from interlaced.codecs.transcode_plan import Plans
 
 
@@ -140,12 +140,6 @@ def test_plain_data_is_read_and_stays_as_it_is() -> None:
 def test_keys_are_counted_in_spite_of_colons_elsewhere(text: str, keys: int) -> None:
     assert has_keys(text.encode(), keys)
     assert not has_keys(text.encode(), keys - 1)
-
-
-def test_an_object_has_each_key_once() -> None:
-    assert read_object([("a", 1), ("b", 2)]) == {"a": 1, "b": 2}
-    with pytest.raises(ValueError, match="twice"):
-        read_object([("a", 1), ("a", 1)])
 
 
 @BOTH
