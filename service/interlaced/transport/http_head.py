@@ -154,11 +154,10 @@ def read_plain(raw: bytes) -> Head | None:
         headers[lower] = value.strip(" \t")
     length = headers.get("content-length", "")
     is_kept = "connection" not in headers or headers["connection"].lower() == "keep-alive"
-    if status and is_kept and length.isdigit() and len(length) <= _LONGEST_LENGTH:
-        return (
-            Head(status, headers, int(length), True, "", True) if _ODD.isdisjoint(headers) else None
-        )
-    return None
+    has_length = length.isdigit() and len(length) <= _LONGEST_LENGTH
+    if not (status and is_kept and has_length and _ODD.isdisjoint(headers)):
+        return None
+    return Head(status, headers, int(length), True, is_plain=True)
 
 
 @lru_cache(_REMEMBERED)
