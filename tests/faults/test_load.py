@@ -91,7 +91,8 @@ async def test_ten_thousand_cancelled_calls_leave_no_request_and_no_task(tmp_pat
 
 async def test_three_times_the_load_is_shed_before_it_does_anything(tmp_path: Path) -> None:
     """F27: what is shed never reached the upstream, what was let in is answered, and what is
-    served does not fall below four fifths of what was served at the limit."""
+    served does not fall below four fifths of what was served at the limit. The two take turns, so
+    that what else the machine does meets both."""
     places = 8
     policy = {
         "deadline": "5s",
@@ -100,20 +101,25 @@ async def test_three_times_the_load_is_shed_before_it_does_anything(tmp_path: Pa
         "retry": {"attempts": 1},
     }
     async with bench(tmp_path, policy=policy, is_direct=True) as it:
-        it.always(Answer(GOOD.data, before=0.02))
-        at_limit, _ = await load(it, callers=places * 2, seconds=1.5)
-        it.upstream.requests.clear()
-        over, shed = await load(it, callers=places * 6, seconds=1.5)
-        assert set(over) <= {"ok", "BULKHEAD_FULL"}
-        assert over["BULKHEAD_FULL"] > 0
-        arrived = it.arrivals()
-        assert sum(arrived.values()) == over["ok"], "what was shed was never sent"
-        assert not shed & set(arrived)
-        assert over["ok"] >= 0.8 * at_limit["ok"]
+        it.always(Answer(GOOD.data, before=0.05))
+        at_limit, over = 0, Counter[str]()
+        for _ in range(3):
+            at_limit += (await load(it, callers=places * 2, seconds=0.5))[0]["ok"]
+            it.upstream.requests.clear()
+            outcomes, shed = await load(it, callers=places * 6, seconds=0.5)
+            arrived = it.arrivals()
+            assert sum(arrived.values()) == outcomes["ok"], "what was shed was never sent"
+            assert not shed & set(arrived)
+            over += outcomes
+        assert set(over) == {"ok", "BULKHEAD_FULL"}
+        assert over["ok"] >= 0.8 * at_limit
 
 
 async def load(it: Bench, *, callers: int, seconds: float) -> tuple[Counter[str], set[bytes]]:
-    """Writes in a closed loop; who is shed comes back soon."""
+    """Writes in a closed loop. Who is shed comes back two answers' times later: eight places
+    serve 160 a second, and 32 callers without one then ask 320 times a second, which makes three
+    times the load, and leaves the one process of client, service and upstream idle half the time.
+    """
     outcomes: Counter[str] = Counter()
     shed: set[bytes] = set()
     ends = time.monotonic() + seconds
@@ -127,7 +133,7 @@ async def load(it: Bench, *, callers: int, seconds: float) -> tuple[Counter[str]
             outcomes[outcome] += 1
             if outcome != "ok":
                 shed.add(body)
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.1)
 
     await asyncio.gather(*(caller(name) for name in range(callers)))
     return outcomes, shed
