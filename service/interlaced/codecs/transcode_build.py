@@ -172,12 +172,14 @@ def _is_leaf(plan: Plan) -> bool:
 
 def _read_moment(message: str, text: str) -> list[str]:
     """The lines that read a time; the function is for one that is not in UTC."""
+    fraction = f"millis[{text}[19:23]] + rests[z] if (z := {text}[23:]) else shorts[{text}[19:]]"
     return [
-        f"if (z := fractions[{text}[19:]]) is None:",
-        f"    {message}.seconds, {message}.nanos = {Kind.TIMESTAMP}({text})",
-        "else:",
+        "try:",
+        f"    z = {fraction}",
         f"    {message}.seconds = hours[{text}[:14]] + clock[{text}[14:19]]",
         f"    if z: {message}.nanos = z",
+        "except KeyError:",
+        f"    {message}.seconds, {message}.nanos = {Kind.TIMESTAMP}({text})",
     ]
 
 

@@ -24,8 +24,10 @@ from interlaced.codecs.transcode_plan import Kind, Plans
 from interlaced.codecs.transcode_source import SourceWriter
 from interlaced.codecs.wellknown import (
     CLOCK_SECONDS,
-    FRACTION_NANOS,
     HOUR_SECONDS,
+    MILLI_NANOS,
+    REST_NANOS,
+    SHORT_NANOS,
     read_field_mask,
     read_moment,
     read_span,
@@ -34,6 +36,9 @@ from interlaced.codecs.wellknown import (
 __all__ = ["UNUSUAL", "FastReader", "has_keys"]
 
 M = TypeVar("M", bound=Message)
+
+_COLONS = ONE_TIME - 1
+"""The bits of a count of colons beside those that count times."""
 
 UNUSUAL = (
     ArithmeticError,
@@ -90,17 +95,12 @@ class FastReader(Generic[M]):
         message = self._class()
         found = self._build(message, self._decode(data), DEEPEST)
         colons = data.count(b":")
-        if colons != found and not self._is_whole(data, colons, found):
-            raise CodecError("a key names no field")
-        return message
-
-    def _is_whole(self, data: bytes, colons: int, found: int) -> bool:
-        """Whether everything was read that is to be read."""
-        times, expected = divmod(found, ONE_TIME)
         # A time in UTC has two colons, unless they are written with backslashes.
-        if times and colons == expected and b"\\" not in data:
-            return True
-        return has_keys(data, expected - 2 * times) or self._may_skip(data)
+        if colons != found and (colons != found & _COLONS or b"\\" in data):
+            times, expected = divmod(found, ONE_TIME)
+            if not has_keys(data, expected - 2 * times) and not self._may_skip(data):
+                raise CodecError("a key names no field")
+        return message
 
     def _may_skip(self, data: bytes) -> bool:
         """Whether what msgspec skipped is unknown, and not a field in its other spelling."""
@@ -193,11 +193,13 @@ _CALLED: dict[str, Any] = {
     "UNSET": msgspec.UNSET,
     "boolean": {"true": True, "false": False}.__getitem__,
     "clock": CLOCK_SECONDS,
-    "fractions": FRACTION_NANOS,
     "hours": HOUR_SECONDS,
     "keys": count_keys,
     "longs": _read_longs,
+    "millis": MILLI_NANOS,
     "null": _read_null,
+    "rests": REST_NANOS,
+    "shorts": SHORT_NANOS,
     "wide": _read_wide,
     str(Kind.DURATION): read_span,
     str(Kind.FIELD_MASK): read_field_mask,

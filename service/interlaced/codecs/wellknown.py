@@ -23,12 +23,14 @@ __all__ = [
     "CLOCK_SECONDS",
     "CLOCK_TEXTS",
     "FRACTION_HEADS",
-    "FRACTION_NANOS",
     "FRACTION_TAILS",
     "HOUR_SECONDS",
     "HOUR_TEXTS",
     "LARGEST_FLOAT",
+    "MILLI_NANOS",
+    "REST_NANOS",
     "SHORT_FRACTIONS",
+    "SHORT_NANOS",
     "SHORT_SPANS",
     "THOUSAND_TEXTS",
     "print_duration",
@@ -56,7 +58,7 @@ fewer digits than it has, as a number above itself."""
 _EXACT = 2**53
 
 _MOST_DAYS, _MOST_HOURS = 32768, 16384
-_POWERS = tuple(10 ** (9 - length) for length in range(10))
+_POWERS: tuple[int, ...] = tuple(10 ** (9 - length) for length in range(10))
 THOUSAND_TEXTS = tuple(f"{number:03d}" for number in range(1000))
 """Three decimals each."""
 _HOUR_STARTS = {f"{hour:02d}:": hour * 3600 for hour in range(24)}
@@ -64,12 +66,12 @@ CLOCK_TEXTS = tuple(f"{second // 60:02d}:{second % 60:02d}" for second in range(
 """Minutes and seconds, by the seconds of their hour."""
 CLOCK_SECONDS = {text: second for second, text in enumerate(CLOCK_TEXTS)}
 """The seconds of an hour, by their minutes and seconds."""
-_MILLIS = {f".{text}": number * 1_000_000 for number, text in enumerate(THOUSAND_TEXTS)}
+MILLI_NANOS = {f".{text}": number * 1_000_000 for number, text in enumerate(THOUSAND_TEXTS)}
+"""Nanos by a point and three decimals."""
 _MICROS = {text: number * 1000 for number, text in enumerate(THOUSAND_TEXTS)}
-_LAST_MICROS = {f"{text}Z": micros for text, micros in _MICROS.items()}
 _LAST_NANOS = {f"{text}Z": number for number, text in enumerate(THOUSAND_TEXTS)}
-_MILLIS_OF_SPANS = {f"{text[1:]}s": nanos for text, nanos in _MILLIS.items()}
-SHORT_SPANS = {nanos: f"{text}s" for text, nanos in _MILLIS.items()} | {0: "s"}
+_MILLIS_OF_SPANS = {f"{text[1:]}s": nanos for text, nanos in MILLI_NANOS.items()}
+SHORT_SPANS = {nanos: f"{text}s" for text, nanos in MILLI_NANOS.items()} | {0: "s"}
 """What stands behind the seconds of a positive Duration, where no more than three decimals do."""
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\dT", re.A).fullmatch
@@ -99,28 +101,37 @@ def read_moment(text: str) -> tuple[int, int]:
     except (KeyError, ValueError) as error:
         raise CodecError(_NO_TIME) from error
     rest = text[19:]
-    nanos = FRACTION_NANOS[rest]
-    return _read_offset(seconds, rest) if nanos is None else (seconds, nanos)
+    try:
+        nanos = MILLI_NANOS[rest[:4]] + REST_NANOS[rest[4:]] if rest[4:] else SHORT_NANOS[rest]
+    except KeyError:
+        return _read_offset(seconds, rest)
+    return seconds, nanos
 
 
-class _Fractions(dict[str, int | None]):
-    """The nanos of what stands behind a second of UTC, such as ".500Z"; None for all else."""
-
-    def __missing__(self, text: str) -> int | None:
-        try:
-            if len(text) == 8:
-                return _MILLIS[text[:4]] + _LAST_MICROS[text[4:]]
-            if len(text) == 11:
-                return _MILLIS[text[:4]] + _MICROS[text[4:7]] + _LAST_NANOS[text[7:]]
-        except KeyError:
-            return None
-        decimals = text[1:-1]
-        usual = text.isascii() and decimals.isdecimal() and text[0] == "." and text[-1] == "Z"
-        return int(decimals) * _POWERS[len(decimals)] if usual and len(decimals) < 10 else None
+SHORT_NANOS = {
+    "Z": 0,
+    **{f".{number}Z": number * 10**8 for number in range(10)},
+    **{f".{number:02d}Z": number * 10**7 for number in range(100)},
+}
+"""Nanos by what stands behind a second of UTC, where that has fewer than three decimals."""
 
 
-FRACTION_NANOS = _Fractions({"Z": 0} | {f"{text}Z": nanos for text, nanos in _MILLIS.items()})
-"""Nanos by what stands behind a second; None where that is not UTC. It keeps the short ones."""
+class _Rests(dict[str, int]):
+    """The nanos of what stands behind the first three decimals of UTC, such as "500Z"; KeyError for
+    all else. It keeps none or three, and computes what is rarer."""
+
+    def __missing__(self, text: str) -> int:
+        if len(text) == 7:
+            return _MICROS[text[:3]] + _LAST_NANOS[text[3:]]
+        decimals = text[:-1]
+        usual = decimals.isdecimal() and text.isascii() and text[-1] == "Z" and len(decimals) < 6
+        if not usual:
+            raise KeyError(text)
+        return int(decimals) * _POWERS[3 + len(decimals)]
+
+
+REST_NANOS = _Rests({"Z": 0} | {f"{text}Z": micros for text, micros in _MICROS.items()})
+"""Nanos by what stands behind the first three decimals."""
 
 
 def _read_offset(seconds: int, rest: str) -> tuple[int, int]:
@@ -207,9 +218,9 @@ class _Heads(dict[int, str]):
         raise CodecError(_NO_MOMENT)
 
 
-SHORT_FRACTIONS = {nanos: f"{text}Z" for text, nanos in _MILLIS.items()} | {0: "Z"}
+SHORT_FRACTIONS = {nanos: f"{text}Z" for text, nanos in MILLI_NANOS.items()} | {0: "Z"}
 """What stands behind a second of UTC, by nanos, where no more than three decimals do."""
-FRACTION_HEADS = _Heads(enumerate(_MILLIS))
+FRACTION_HEADS = _Heads(enumerate(MILLI_NANOS))
 FRACTION_TAILS = ("Z", *(f"{text}Z" for text in THOUSAND_TEXTS[1:]))
 """The last three decimals and the Z, by the nanos beyond whole microseconds."""
 
