@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from benchmarks.harness.process import tree
+from benchmarks.harness.process import giving_way_to, tree
 from benchmarks.harness.results import INTERLACE, Case
 from benchmarks.load.unary import ClosedLoop
 from benchmarks.service import requests
@@ -37,8 +37,9 @@ def can_have_workers() -> bool:
 async def workers(plan: Plan) -> list[Case]:
     """Call at two workers against one.
 
-    Both may use every core, since two workers on one core would prove nothing; the load is in
-    everybody's way then, which is why a ratio of the two is all that this gives.
+    Both may use every core, since two workers on one core would prove nothing. The load and the
+    upstream share these cores, and give way to both; they still are in everybody's way, which is
+    why a ratio of the two is all that this gives.
     """
     variant: dict[str, str | int | float] = {"workers": 2}
     if not can_have_workers():
@@ -63,9 +64,10 @@ async def workers(plan: Plan) -> list[Case]:
             )
             for (served, connections), count in zip(every, (2, 1), strict=True)
         ]
-        measured = await versus(contenders, plan.pace)
+        with giving_way_to((two.child, one.child)):
+            measured = await versus(contenders, plan.pace)
         close_all(connection for _, connections in every for connection in connections)
         counts = " against ".join(str(len(tree(each.child.pid))) for each in (two, one))
         load = f"{IN_FLIGHT} calls in flight for each worker"
-        note = f"{INTERLACE} has two workers; {counts} processes, unpinned; {load}"
+        note = f"{INTERLACE} has two workers; {counts} processes, unpinned; {load}, which gives way"
     return [case_of("workers", variant, measured, notes=(note,))]

@@ -7,7 +7,15 @@ import time
 from pathlib import Path
 
 import pytest
-from benchmarks.harness.process import Child, Cores, NotStartedError, cpu_ns, split_cores, tree
+from benchmarks.harness.process import (
+    Child,
+    Cores,
+    NotStartedError,
+    cpu_ns,
+    giving_way_to,
+    split_cores,
+    tree,
+)
 
 SPINS = """
 import pathlib, subprocess, sys, time
@@ -48,6 +56,23 @@ def test_children_of_a_child_are_charged_to_it_and_end_with_it(tmp_path: Path) -
         assert child.cpu_ns() >= 0.4e9
     for pid in pids:
         assert is_gone(pid)
+
+
+def test_what_is_not_measured_gives_way_to_what_is(tmp_path: Path) -> None:
+    (tmp_path / "load").mkdir()
+    with (
+        spinning(tmp_path, with_child=True) as measured,
+        spinning(tmp_path / "load", with_child=False) as load,
+    ):
+        measured.await_file(tmp_path / "ready.child")
+        server = [os.sched_getscheduler(pid) for pid in tree(measured.pid)]
+        with giving_way_to([measured]):
+            assert os.sched_getscheduler(0) == os.SCHED_BATCH
+            assert os.sched_getscheduler(load.pid) == os.SCHED_BATCH
+            assert [os.sched_getscheduler(pid) for pid in tree(measured.pid)] == server
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER
+        assert os.sched_getscheduler(load.pid) == os.SCHED_OTHER
+        assert server == [os.SCHED_OTHER] * 2
 
 
 def is_gone(pid: int) -> bool:
