@@ -81,11 +81,9 @@ def sides_of(direction: str, name: str, *, most: int | None = None) -> Sides:
 
 
 def _in_turn(run: Callable[[Any], Any], documents: list[Any]) -> Callable[[], Any]:
-    """Return what runs with one document after another, and begins again."""
-    if len(documents) == 1:
-        return partial(run, documents[0])
-    following = cycle(documents).__next__
-    return lambda: run(following())
+    """Return what runs with one document after another, and begins again, in C: with a step of
+    Python in between each call would cost a tenth of a microsecond that is nobody's."""
+    return map(run, cycle(documents)).__next__
 
 
 def _from_json(messages: list[Any], transcoder: Any) -> Sides:
