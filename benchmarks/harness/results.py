@@ -10,6 +10,7 @@ from typing import Any
 
 __all__ = [
     "BASELINE",
+    "DIRECT",
     "INTERLACE",
     "SCHEMA",
     "Case",
@@ -27,6 +28,7 @@ __all__ = [
 SCHEMA = 1
 INTERLACE = "interlace"
 BASELINE = "baseline"
+DIRECT = "direct"
 
 VariantValue = str | int | float
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from benchmarks.harness.results import BASELINE, INTERLACE, Case
+from benchmarks.harness.results import BASELINE, DIRECT, INTERLACE, Case
 from benchmarks.report.balance import in_short
 from benchmarks.report.conditions import OF_BOTH, published, threads
 from benchmarks.report.data import Results, case_table
 from benchmarks.report.latency import latency
-from benchmarks.report.markup import Safe, figure, paragraph, section
+from benchmarks.report.markup import Safe, figure, paragraph, section, strong
 from benchmarks.report.measured import middle_of, shown_ratio
 from benchmarks.report.plot import Bar, Series, intervals, lines
 from benchmarks.report.scale import Axis, number
@@ -58,13 +58,31 @@ def _in_words(series: Sequence[Series], x: str, y: str) -> str:
 
 def _call(results: Results) -> list[str]:
     cases = results.find("call")
-    raw = results.find("raw_unary")
+    raw, added = results.find("raw_unary"), results.find("added_latency")
     return [
         *in_short(cases),
         paragraph(f"{OF_BOTH} {threads(results.runs)}", kind="soft"),
         case_table("Call to one REST upstream, passed through", cases),
+        *(paragraph(_added(case)) for case in added),
+        *_where_measured("One call at a time, and what going through adds", added),
         *_where_measured("The same call, driven by public load generators", raw),
     ]
+
+
+def _added(case: Case) -> Safe:
+    """What stands between a caller and the upstream adds to the median of one call."""
+    straight, *through = [middle_of(case, side, "p50_ms") for side in (DIRECT, INTERLACE, BASELINE)]
+    if straight is None:
+        return Safe("")
+    told = [
+        f"{strong(f'{number(p50 - straight)} ms')} through {name}"
+        for name, p50 in zip(("Interlace", "the baseline"), through, strict=True)
+        if p50 is not None
+    ]
+    return Safe(
+        f"One call at a time takes {number(straight)} ms straight to the upstream, at the median. "
+        f"What stands in between adds {' and '.join(told)}."
+    )
 
 
 def _fanout(results: Results) -> list[str]:
@@ -213,7 +231,7 @@ _KNOWN = (
     *("call", "fanout", "slow_branch", "fanout_slow", "session", "subscribe", "idle_subscriber"),
     *("session_beside_stream", "subscribe_odd"),
     *("nats", "nats_publish", "nats_consume", "publish", "policies", "payload", "tls", "workers"),
-    *("boot", "sweep", "latency", "overload", "raw_unary"),
+    *("boot", "sweep", "latency", "overload", "raw_unary", "added_latency"),
 )
 
 

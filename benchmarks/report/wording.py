@@ -27,6 +27,7 @@ _SIDES = {
     "policies_off": "policies off",
     "one_worker": "one worker",
     "imports_only": "imports only",
+    "direct": "straight to the upstream",
 }
 _PEERS = {
     "baseline": "the baseline",
@@ -52,6 +53,7 @@ _SCENARIOS = {
     "boot": "Boot",
     "sweep": "Call",
     "overload": "Call",
+    "added_latency": "One call at a time",
     "raw_unary": "Call",
     "transcode": "Transcoding",
     "hot_path": "The whole way",

@@ -61,6 +61,8 @@ class Rig:
     folder: Path
     cores: Cores
     upstream: str
+    serving: Child
+    """The upstream's own process."""
     certificates: Certificates | None = None
     sides: dict[str, Served] = field(default_factory=dict)
 
@@ -102,7 +104,7 @@ def rig(
             arguments += ["--tls-cert", str(certificates.certificate)]
             arguments += ["--tls-key", str(certificates.key)]
         with Child.python(*arguments, cores=cores.load, log=folder / "upstream.log") as serving:
-            yield Rig(folder, cores, serving.await_file(ports), certificates)
+            yield Rig(folder, cores, serving.await_file(ports), serving, certificates)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks.service import boot, broker, calls, feeds, payloads, policies, rates, tools, workers
+from benchmarks.service import (
+    added,
+    boot,
+    broker,
+    calls,
+    feeds,
+    payloads,
+    policies,
+    rates,
+    tools,
+    workers,
+)
 from benchmarks.service.plan import Scenario
 
 __all__ = ["ALL", "QUICK"]
@@ -23,6 +34,7 @@ ALL: Mapping[str, Scenario] = {
     "payload": payloads.payload,
     "tls": payloads.tls,
     "rates": rates.rates,
+    "added_latency": added.added_latency,
     "raw_unary": tools.raw_unary,
 }
 """What `python -m benchmarks.service` runs."""

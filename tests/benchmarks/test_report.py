@@ -199,6 +199,18 @@ def test_a_library_hides_no_fact_of_the_machine() -> None:
     assert "version of protobuf 6.33.6" in told
 
 
+def test_what_going_through_adds_is_told_for_each_that_was_measured() -> None:
+    medians = {"interlace": 0.9, "baseline": 1.2, "direct": 0.2}
+    samples = tuple(Sample(side, {"p50_ms": p50, "errors": 0.0}) for side, p50 in medians.items())
+    added = Case("service", "added_latency", {"in_flight": 1}, "p50_ms", samples)
+    run = service_run()
+    told = words(page(replace(run, cases=(*run.cases, added))))
+    assert "takes 0.200 ms straight to the upstream" in told
+    assert "adds 0.700 ms through Interlace and 1.00 ms through the baseline" in told
+    alone = replace(added, samples=samples[:2])
+    assert "straight to the upstream, at" not in words(page(replace(run, cases=(alone,))))
+
+
 def test_errors_stand_out_and_are_summed() -> None:
     cases = (pair("call", {}, 160, 360, more={"errors": 2.0}),)
     text = page(replace(service_run(), cases=cases))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from benchmarks.harness.results import Case
 from benchmarks.load.tools import find
-from benchmarks.service import calls, feeds, payloads, rates, tools
+from benchmarks.service import added, calls, feeds, payloads, rates, tools
 from benchmarks.service.broker import find_nats
 from benchmarks.service.measure import Pace
 from benchmarks.service.plan import Plan
@@ -24,6 +24,8 @@ MOMENT = Pace(seconds=0.12, rounds=1, ramp=0.03, warm=0.08)
 SECONDS = Pace(seconds=2.0, rounds=1, ramp=0.5, warm=1.0)
 CASES = {"fanout": 2, "session": 2, "payload": 8, "tls": 2, "rates": 2, "raw_unary": 2}
 """How many cases a quick plan has of each scenario that has more than one."""
+SIDES = {"added_latency": 3}
+"""How many sides a scenario has, where it is not two."""
 IN_ORDER = ("idle_subscriber", *(name for name in ALL if name != "idle_subscriber"))
 """Memory first: it wants servers that have served nobody yet."""
 
@@ -57,7 +59,7 @@ def lent(servers: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:
 
         return lend
 
-    for module in (calls, feeds, payloads, rates, tools):
+    for module in (added, calls, feeds, payloads, rates, tools):
         monkeypatch.setattr(module, "rig", a_rig)
         monkeypatch.setattr(module, "start_interlace", lending("interlace", start_interlace))
         monkeypatch.setattr(module, "start_baseline", lending("baseline", start_baseline))
@@ -94,18 +96,15 @@ def is_possible(case: Case) -> bool:
 
 
 def assert_measured(case: Case) -> None:
-    """Both sides have a window with answers in it, and, but for an overload, none but answers."""
-    assert [len([one for one in case.samples if one.side == side]) for side in sides(case)] == [
-        1,
-        1,
-    ]
+    """Every side has a window with answers in it, and, but for an overload, none but answers."""
+    assert len(case.samples) == len(sides(case)) == SIDES.get(case.scenario, 2)
     for sample in case.samples:
         assert sample.values["calls"] > 0
         assert sample.values[case.unit] > 0
     if case.scenario == "overload":
         assert all("goodput_share" in sample.values for sample in case.samples)
         return
-    assert case.ratio is not None
+    assert (case.ratio is not None) == (len(sides(case)) == 2)
     assert all(sample.values["errors"] == 0 for sample in case.samples)
 
 
