@@ -9,7 +9,8 @@ from statistics import median
 from benchmarks.harness.results import Case, Sample
 from benchmarks.load.unary import ClosedLoop, OpenLoop
 from benchmarks.service import requests
-from benchmarks.service.measure import Contender, Pace, case_of, versus, window
+from benchmarks.service.calls import close_all
+from benchmarks.service.measure import Contender, Pace, case_of, versus
 from benchmarks.service.plan import Plan
 from benchmarks.service.rig import Rig, rig, start_baseline, start_interlace
 
@@ -26,6 +27,9 @@ CONNECTIONS = 16
 """An overload has thousands of calls under way, and a connection may carry 1,000."""
 IN_FLIGHT = 64
 ROUNDS = 3
+CEILING_ROUNDS = 5
+"""A ceiling is the best of so many windows: one that was found while the machine was slow for a
+while would make an overload of what is none."""
 SAFE = 0.9
 """From this share of its ceiling on a side may refuse."""
 SMALL = 0.25
@@ -50,13 +54,14 @@ async def rates(plan: Plan) -> list[Case]:
     timed is the answers that came. Such a case has no ratio.
     """
     with rig(plan.cores) as place, start_interlace(place), start_baseline(place):
-        ceilings = {side: await _ceiling(place, side, plan.pace) for side in place.sides}
+        ceilings = await _ceilings(place, plan.pace)
         plan.say(f"  ceilings of a closed loop: {_told(ceilings)}")
         highest = max(ceilings.values())
         cases = []
         for share in QUICK_SHARES if plan.is_quick else SHARES:
             same = dict.fromkeys(place.sides, highest * share / 100)
             cases.append(await _offered(place, Offer("sweep", share, same), ceilings, plan))
+        ceilings = await _ceilings(place, plan.pace)
         beyond = {side: rate * OVERLOAD / 100 for side, rate in ceilings.items()}
         offer = Offer("overload", OVERLOAD, beyond, PATIENCE)
         longer = replace(plan, pace=overload_pace(plan))
@@ -75,16 +80,19 @@ def _told(rates: Mapping[str, float]) -> str:
     return ", ".join(f"{side} {rate:.0f}/s" for side, rate in rates.items())
 
 
-async def _ceiling(place: Rig, side: str, pace: Pace) -> float:
-    served = place.sides[side]
-    connections = await served.connect(4)
-    driver = ClosedLoop(connections, requests.call(), in_flight=IN_FLIGHT)
-    contender = Contender(side, driver, served.child)
-    await window(contender, pace.warming)
-    sample, _ = await window(contender, pace)
-    for connection in connections:
-        connection.close()
-    return sample.values["rate"]
+async def _ceilings(place: Rig, pace: Pace) -> dict[str, float]:
+    """Find the most that each side answers per second, in windows that take turns."""
+    contenders, every = [], []
+    for side, served in place.sides.items():
+        connections = await served.connect(4)
+        every += connections
+        driver = ClosedLoop(connections, requests.call(), in_flight=IN_FLIGHT)
+        contenders.append(Contender(side, driver, served.child))
+    samples, _ = await versus(contenders, replace(pace, rounds=min(CEILING_ROUNDS, pace.rounds)))
+    close_all(every)
+    return {
+        side: max(one.values["rate"] for one in samples if one.side == side) for side in place.sides
+    }
 
 
 async def _offered(place: Rig, offer: Offer, ceilings: Mapping[str, float], plan: Plan) -> Case:
@@ -106,8 +114,7 @@ async def _offered(place: Rig, offer: Offer, ceilings: Mapping[str, float], plan
         )
     pace = replace(plan.pace, rounds=min(ROUNDS, plan.pace.rounds))
     samples, troubles = await versus(contenders, pace)
-    for connection in every:
-        connection.close()
+    close_all(every)
     notes = [
         f"open loop, offered {_told(offer.rates)}; latency counts from the planned time",
         f"ceilings of a closed loop: {_told(ceilings)}",

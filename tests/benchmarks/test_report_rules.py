@@ -253,6 +253,16 @@ def test_an_overload_that_interlace_answers_less_of_stands_in_the_lead() -> None
     assert "Interlace answers 97 % of that ceiling" in words(part(ahead, "latency"))
 
 
+def test_an_overload_that_was_none_is_told_as_such_and_claims_nothing() -> None:
+    case = pair("overload", {"share": 150}, 1, 2)
+    eased = page(sided(case, "goodput_share", 1.5, 0.27))
+    told = words(part(eased, "latency"))
+    assert "Interlace answered more than that ceiling in a window" in told
+    assert "this was no overload" in told
+    assert "Interlace answers" not in told
+    assert "Offered 150 %" not in lead(eased)
+
+
 def test_if_nothing_costs_more_it_says_of_how_many() -> None:
     assert "In none of 1 cases does it cost more" in lead(page(pair("call", {}, 1, 2)))
 
