@@ -57,23 +57,32 @@ def pin(cores: frozenset[int]) -> None:
 
 
 @contextlib.contextmanager
-def giving_way_to(children: Iterable[Child]) -> Iterator[None]:
+def giving_way_to(children: Iterable[Child]) -> Iterator[bool]:
     """Keep this process, and all that it has started, from interrupting `children` (SCHED_BATCH,
     sched(7)). Where cores are shared, a server would else be charged for how often the load that it
-    is measured with takes the core away from it."""
+    is measured with takes the core away from it. Yield whether the kernel allows it."""
     measured = {pid for child in children for pid in tree(child.pid)}
     others = [pid for pid in tree(os.getpid()) if pid not in measured]
-    _schedule(others, os.SCHED_BATCH)
-    try:
-        yield
-    finally:
-        _schedule(others, os.SCHED_OTHER)
-
-
-def _schedule(pids: Iterable[int], policy: int) -> None:
-    for task in (task for pid in pids for task in _tasks(pid)):
+    before: dict[int, int] = {}
+    for task in (int(each.name) for pid in others for each in _tasks(pid)):
         with contextlib.suppress(ProcessLookupError):
-            os.sched_setscheduler(int(task.name), policy, os.sched_param(0))
+            before[task] = os.sched_getscheduler(task)
+    is_allowed = _schedule(dict.fromkeys(before, os.SCHED_BATCH))
+    try:
+        yield is_allowed
+    finally:
+        _schedule(before)
+
+
+def _schedule(policies: Mapping[int, int]) -> bool:
+    """Set the policy of each thread; return whether all that still run could be set."""
+    try:
+        for task, policy in policies.items():
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setscheduler(task, policy, os.sched_param(0))
+    except OSError:
+        return False
+    return True
 
 
 def tree(pid: int) -> list[int]:

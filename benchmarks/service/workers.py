@@ -64,10 +64,11 @@ async def workers(plan: Plan) -> list[Case]:
             )
             for (served, connections), count in zip(every, (2, 1), strict=True)
         ]
-        with giving_way_to((two.child, one.child)):
+        with giving_way_to((two.child, one.child)) as gives_way:
             measured = await versus(contenders, plan.pace)
         close_all(connection for _, connections in every for connection in connections)
         counts = " against ".join(str(len(tree(each.child.pid))) for each in (two, one))
         load = f"{IN_FLIGHT} calls in flight for each worker"
-        note = f"{INTERLACE} has two workers; {counts} processes, unpinned; {load}, which gives way"
+        way = "gives way" if gives_way else "may interrupt them: the kernel refuses SCHED_BATCH"
+        note = f"{INTERLACE} has two workers; {counts} processes, unpinned; {load}; the load {way}"
     return [case_of("workers", variant, measured, notes=(note,))]

@@ -66,13 +66,23 @@ def test_what_is_not_measured_gives_way_to_what_is(tmp_path: Path) -> None:
     ):
         measured.await_file(tmp_path / "ready.child")
         server = [os.sched_getscheduler(pid) for pid in tree(measured.pid)]
-        with giving_way_to([measured]):
+        with giving_way_to([measured]) as is_allowed:
+            assert is_allowed
             assert os.sched_getscheduler(0) == os.SCHED_BATCH
             assert os.sched_getscheduler(load.pid) == os.SCHED_BATCH
             assert [os.sched_getscheduler(pid) for pid in tree(measured.pid)] == server
         assert os.sched_getscheduler(0) == os.SCHED_OTHER
         assert os.sched_getscheduler(load.pid) == os.SCHED_OTHER
         assert server == [os.SCHED_OTHER] * 2
+
+
+def test_a_kernel_that_refuses_it_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    with giving_way_to([]) as is_allowed:
+        assert not is_allowed
 
 
 def is_gone(pid: int) -> bool:
