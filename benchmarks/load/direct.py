@@ -34,8 +34,9 @@ class DirectLoop(DrainedLoad):
         self._is_on = True
         if self._exchange is None or self._exchange.is_lost:
             loop = asyncio.get_running_loop()
-            make = lambda: _Exchange(self)  # noqa: E731  # what a loop wants
-            _, self._exchange = await loop.create_connection(make, *self._address)
+            _, self._exchange = await loop.create_connection(
+                lambda: _Exchange(self), *self._address
+            )
         self._issue(self._exchange)
 
     def close(self) -> None:

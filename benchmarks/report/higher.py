@@ -11,7 +11,7 @@ from benchmarks.report.data import Results
 from benchmarks.report.markup import Safe, escape, paragraph, strong
 from benchmarks.report.measured import counted, interval_of_median, middle_of
 from benchmarks.report.scale import number
-from benchmarks.report.wording import case_name, listed
+from benchmarks.report.wording import case_name, listed, peer_name
 
 __all__ = ["beside", "higher", "in_lead", "overload"]
 
@@ -96,10 +96,9 @@ def _is_behind(case: Case) -> bool:
 def _eased(case: Case) -> list[str]:
     """The sides that answered more than the ceiling they were found to have: the machine had
     quickened, and what they were offered was no overload."""
-    names = {INTERLACE: "Interlace", BASELINE: "the baseline"}
     return [
-        name
-        for side, name in names.items()
+        peer_name(side)
+        for side in (INTERLACE, BASELINE)
         if any(share > 1 for share in counted(case, side, "goodput_share"))
     ]
 

@@ -13,7 +13,7 @@ from benchmarks.report.markup import Safe, figure, paragraph, section, strong
 from benchmarks.report.measured import middle_of, shown_ratio
 from benchmarks.report.plot import Bar, Series, intervals, lines
 from benchmarks.report.scale import Axis, number
-from benchmarks.report.wording import scenario_name, side_name, variant_text
+from benchmarks.report.wording import peer_name, scenario_name, side_name, variant_text
 
 __all__ = ["SECTIONS", "service_sections"]
 
@@ -63,26 +63,27 @@ def _call(results: Results) -> list[str]:
         *in_short(cases),
         paragraph(f"{OF_BOTH} {threads(results.runs)}", kind="soft"),
         case_table("Call to one REST upstream, passed through", cases),
-        *(paragraph(_added(case)) for case in added),
+        *(part for case in added for part in _added(case)),
         *_where_measured("One call at a time, and what going through adds", added),
         *_where_measured("The same call, driven by public load generators", raw),
     ]
 
 
-def _added(case: Case) -> Safe:
+def _added(case: Case) -> list[Safe]:
     """What stands between a caller and the upstream adds to the median of one call."""
-    straight, *through = [middle_of(case, side, "p50_ms") for side in (DIRECT, INTERLACE, BASELINE)]
+    straight = middle_of(case, DIRECT, "p50_ms")
     if straight is None:
-        return Safe("")
+        return []
     told = [
-        f"{strong(f'{number(p50 - straight)} ms')} through {name}"
-        for name, p50 in zip(("Interlace", "the baseline"), through, strict=True)
-        if p50 is not None
+        f"{strong(f'{number(p50 - straight)} ms')} through {peer_name(side)}"
+        for side in (INTERLACE, BASELINE)
+        if (p50 := middle_of(case, side, "p50_ms")) is not None
     ]
-    return Safe(
+    said = (
         f"One call at a time takes {number(straight)} ms straight to the upstream, at the median. "
         f"What stands in between adds {' and '.join(told)}."
     )
+    return [paragraph(Safe(said))]
 
 
 def _fanout(results: Results) -> list[str]:

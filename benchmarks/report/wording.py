@@ -30,6 +30,7 @@ _SIDES = {
     "direct": "straight to the upstream",
 }
 _PEERS = {
+    "interlace": "Interlace",
     "baseline": "the baseline",
     "policies_off": "Interlace with all policies off",
     "one_worker": "Interlace with one worker",

@@ -7,7 +7,7 @@ from benchmarks.load.bodies import body
 from benchmarks.load.direct import DirectLoop
 from benchmarks.load.unary import ClosedLoop
 from benchmarks.service import manifests, requests
-from benchmarks.service.calls import close_all
+from benchmarks.service.calls import close_all, contender_of
 from benchmarks.service.measure import Contender, case_of, versus
 from benchmarks.service.plan import Plan
 from benchmarks.service.rig import rig, start_baseline, start_interlace
@@ -27,13 +27,7 @@ async def added_latency(plan: Plan) -> list[Case]:
         every = [(one, await one.connect(1)) for one in (place.interlace, place.baseline)]
         straight = DirectLoop(f"{place.upstream}{path}", body("json", requests.SMALL))
         through = [
-            Contender(
-                served.side,
-                ClosedLoop(connections, request, in_flight=1),
-                served.child,
-                1,
-                place.upstream_count,
-            )
+            contender_of(place, served, ClosedLoop(connections, request, in_flight=1))
             for served, connections in every
         ]
         direct = Contender(DIRECT, straight, place.serving, 1, place.upstream_count)

@@ -16,7 +16,16 @@ from benchmarks.service.measure import Contender, case_of, versus
 from benchmarks.service.plan import Plan
 from benchmarks.service.rig import Rig, Served, rig, start_baseline, start_interlace
 
-__all__ = ["Shot", "call", "close_all", "closed", "fanout", "session", "slow_branch"]
+__all__ = [
+    "Shot",
+    "call",
+    "close_all",
+    "closed",
+    "contender_of",
+    "fanout",
+    "session",
+    "slow_branch",
+]
 
 CONNECTIONS = 4
 CALLS_IN_FLIGHT = 32
@@ -49,7 +58,7 @@ async def closed(rig: Rig, shot: Shot, plan: Plan) -> Case:
         connections = await served.connect(count)
         every += connections
         driver = ClosedLoop(connections, shot.request, in_flight=shot.in_flight)
-        contenders.append(_contender(rig, served, driver, shot.upstream_per_call))
+        contenders.append(contender_of(rig, served, driver, shot.upstream_per_call))
     measured = await versus(contenders, plan.pace)
     close_all(every)
     told = f"closed loop, {shot.in_flight} in flight on {count} connections"
@@ -62,7 +71,8 @@ def close_all(connections: Iterable[Connection]) -> None:
         connection.close()
 
 
-def _contender(rig: Rig, served: Served, driver: Driver, upstream_per_call: int) -> Contender:
+def contender_of(rig: Rig, served: Served, driver: Driver, upstream_per_call: int = 1) -> Contender:
+    """Return a served side with its load; what reaches the upstream is counted."""
     return Contender(served.side, driver, served.child, upstream_per_call, rig.upstream_count)
 
 
@@ -137,8 +147,8 @@ async def session(plan: Plan) -> list[Case]:
                 ours = SessionLoad(one, encoded, answer, in_flight=in_flight)
                 theirs, connections = await _peer(place.baseline, peer, in_flight)
                 contenders = [
-                    _contender(place, place.interlace, ours, 1),
-                    _contender(place, place.baseline, theirs, 1),
+                    contender_of(place, place.interlace, ours, 1),
+                    contender_of(place, place.baseline, theirs, 1),
                 ]
                 measured = await versus(contenders, plan.pace)
                 close_all([one, *connections])

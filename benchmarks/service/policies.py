@@ -5,8 +5,8 @@ from __future__ import annotations
 from benchmarks.harness.results import INTERLACE, Case
 from benchmarks.load.unary import ClosedLoop
 from benchmarks.service import manifests, requests
-from benchmarks.service.calls import close_all
-from benchmarks.service.measure import Contender, case_of, versus
+from benchmarks.service.calls import close_all, contender_of
+from benchmarks.service.measure import case_of, versus
 from benchmarks.service.plan import Plan
 from benchmarks.service.rig import rig, start_interlace
 
@@ -35,12 +35,8 @@ async def _against_off(plan: Plan, name: str) -> Case:
         await requests.assert_equal(request, on, off)
         every = [(served, await served.connect(CONNECTIONS)) for served in (on, off)]
         contenders = [
-            Contender(
-                served.side,
-                ClosedLoop(connections, request, in_flight=IN_FLIGHT),
-                served.child,
-                WIDTH,
-                place.upstream_count,
+            contender_of(
+                place, served, ClosedLoop(connections, request, in_flight=IN_FLIGHT), WIDTH
             )
             for served, connections in every
         ]

@@ -9,8 +9,8 @@ from benchmarks.harness.process import giving_way_to, tree
 from benchmarks.harness.results import INTERLACE, Case
 from benchmarks.load.unary import ClosedLoop
 from benchmarks.service import requests
-from benchmarks.service.calls import close_all
-from benchmarks.service.measure import Contender, case_of, versus
+from benchmarks.service.calls import close_all, contender_of
+from benchmarks.service.measure import case_of, versus
 from benchmarks.service.plan import Plan
 from benchmarks.service.rig import rig, start_interlace
 
@@ -55,12 +55,8 @@ async def workers(plan: Plan) -> list[Case]:
         await requests.assert_equal(request, two, one)
         every = [(served, await served.connect(CONNECTIONS)) for served in (two, one)]
         contenders = [
-            Contender(
-                served.side,
-                ClosedLoop(connections, request, in_flight=IN_FLIGHT * count),
-                served.child,
-                1,
-                place.upstream_count,
+            contender_of(
+                place, served, ClosedLoop(connections, request, in_flight=IN_FLIGHT * count)
             )
             for (served, connections), count in zip(every, (2, 1), strict=True)
         ]
