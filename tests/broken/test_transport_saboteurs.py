@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -59,6 +60,13 @@ class ConnectsAfresh(Honest):
 class KeepsForEver(Honest):
     def __init__(self, settings: HttpSettings) -> None:
         super().__init__(replace(settings, idle=60.0))
+
+
+class DisbelievesTheServer(Honest):
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(http_aiohttp, "idle_limit", lambda _: math.inf)
+            return await super().send(request)
 
 
 class Replays(Honest):
@@ -203,6 +211,7 @@ TWINS: dict[str, type[Honest]] = {
     "test_a_chunked_answer_is_joined": LosesTheEnd,
     "test_a_connection_is_used_again": ConnectsAfresh,
     "test_an_expired_connection_is_not_used_again": KeepsForEver,
+    "test_a_connection_that_the_server_soon_closes_is_not_used_again": DisbelievesTheServer,
     "test_it_never_replays_by_itself": Replays,
     "test_a_reset_after_the_request_may_have_been_acted_on": Belittles,
     "test_a_refused_connection_was_not_reached": Exaggerates,

@@ -78,6 +78,15 @@ class TransportSuite(HostileClauses):
             await self.ask(transport)
             assert origin.connections == 2
 
+    async def test_a_connection_that_the_server_soon_closes_is_not_used_again(self) -> None:
+        """P18: a server that says for how long it keeps an idle connection is believed."""
+        soon = answer(b"{}", "Keep-Alive: timeout=1, max=100", "Connection: keep-alive")
+        async with self.wire(soon, idle=60.0) as (origin, transport):
+            await self.ask(transport)
+            await asyncio.sleep(0.6)
+            await self.ask(transport)
+            assert origin.connections == 2
+
     async def test_it_never_replays_by_itself(self) -> None:
         """P1, L3: a connection that dies under a request gives a Failure, and one hit, for every
         method; the retry policy alone decides."""

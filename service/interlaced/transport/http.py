@@ -22,7 +22,8 @@ class HttpSettings:
 
     An idle connection is used again for at most `idle` seconds. Common servers close theirs after
     5 seconds (Node, uvicorn, Apache), and the answer to a race that is lost is a request whose
-    fate is unknown: 4 leaves a second for both ways and the server's timer.
+    fate is unknown: 4 leaves a second for both ways and the server's timer. Less where the server
+    says so in `Keep-Alive`.
     """
 
     origin: str

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -25,6 +27,7 @@ from interlaced.transport.egress import EgressGuard, is_host_name, resolve, reso
 from interlaced.transport.headers import check_header, check_target, is_name
 from interlaced.transport.http import HttpRequest, HttpResponse, HttpSettings, Prepared
 from interlaced.transport.http_errors import harmless, translate
+from interlaced.transport.http_head import idle_limit
 from interlaced.transport.tls import client_context
 from interlaced.transport.wire_errors import EgressRefusedError, is_settled, unsendable
 
@@ -58,6 +61,11 @@ class _Connector(aiohttp.TCPConnector):
         super().__init__(**options)
         self._house_clock = clock
         self._connect_limit = connect_timeout
+        self._stale_at: WeakKeyDictionary[ResponseHandler, float] = WeakKeyDictionary()
+
+    def keep_for(self, wire: ResponseHandler, seconds: float) -> None:
+        """Does not use a connection again after so many seconds, however long others are kept."""
+        self._stale_at[wire] = self._house_clock.now() + seconds
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
@@ -69,22 +77,26 @@ class _Connector(aiohttp.TCPConnector):
                 protocol = connection.protocol
                 # aiohttp looks at this when a connection comes back, and not when it goes out
                 # again: bytes that came while it was idle would be the next caller's answer.
-                if protocol is not None and not protocol.should_close:
+                if protocol is not None and self._is_well(protocol):
                     if isinstance(req, _Request):
                         req.wire = protocol
                     return connection
                 connection.close()
+
+    def _is_well(self, wire: ResponseHandler) -> bool:
+        stale_at = self._stale_at.get(wire, math.inf)
+        return not wire.should_close and stale_at > self._house_clock.now()
 
 
 class _Once:
     """The middleware of one request. An error leaves it as a Failure, which aiohttp does not know,
     and so cannot answer with a replay: there is no other public way to switch that off."""
 
-    __slots__ = ("_effort", "_wire")
+    __slots__ = ("_effort", "wire")
 
     def __init__(self, effort: Effort) -> None:
         self._effort = effort
-        self._wire: ResponseHandler | None = None
+        self.wire: ResponseHandler | None = None
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -93,13 +105,13 @@ class _Once:
             response = await handler(request)
         except (aiohttp.ClientError, OSError) as error:
             raise translate(error, self._effort) from harmless(error)
-        self._wire = request.wire if isinstance(request, _Request) else None
+        self.wire = request.wire if isinstance(request, _Request) else None
         return response
 
     def drop(self) -> None:
         """Closes the connection, even if aiohttp has put it back among the idle ones."""
-        if self._wire is not None:
-            self._wire.close()
+        if self.wire is not None:
+            self.wire.close()
 
 
 async def _before_headers(_: object, context: SimpleNamespace, __: object) -> None:
@@ -128,6 +140,7 @@ class AiohttpTransport:
         self._lookup = resolver_of(self._guard, lookup)
         self._tls = client_context(settings.tls) if origin.scheme == "https" else False
         self._session: aiohttp.ClientSession | None = None
+        self._connector: _Connector | None = None
         self._is_closed = False
 
     def prepare(self, method: str, headers: Sequence[tuple[str, str]]) -> Prepared:
@@ -152,7 +165,10 @@ class AiohttpTransport:
             once.drop()  # nobody knows where in the answer it stands
             raise
         effort.reached = Reached.REPLIED
-        return HttpResponse(response.status, _headers(response), body)
+        headers = _headers(response)
+        if once.wire is not None and self._connector is not None and "keep-alive" in headers:
+            self._connector.keep_for(once.wire, idle_limit(headers["keep-alive"]))
+        return HttpResponse(response.status, headers, body)
 
     async def close(self) -> None:
         self._is_closed = True
@@ -204,7 +220,7 @@ class AiohttpTransport:
         if self._is_closed:
             raise Failure(Reason.DRAINING, "The connector is closed.")
         settings = self._settings
-        connector = _Connector(
+        self._connector = connector = _Connector(
             self._clock,
             settings.connect_timeout,
             limit=0,  # the bulkhead bounds: aiohttp's own queue has hung before (P19)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -17,6 +18,7 @@ __all__ = [
     "UNTIL_CLOSE",
     "Head",
     "check_begun",
+    "idle_limit",
     "is_odd_text",
     "read_head",
     "read_plain",
@@ -42,6 +44,7 @@ _BODILESS: Final = frozenset((204, 304))
 _ODD: Final = frozenset(("content-encoding", "proxy-connection", "transfer-encoding", "upgrade"))
 """What a body's reader looks at, beside its length and whether the connection is kept."""
 _PRINTABLE: Final = bytes((9, *range(32, 127)))
+_TIMEOUT = re.compile(r"(?:^|,)[ \t]*timeout[ \t]*=[ \t]*\"?([0-9]{1,9})\"?[ \t]*(?=,|$)", re.I)
 
 
 class Head(NamedTuple):
@@ -158,6 +161,15 @@ def read_plain(raw: bytes) -> Head | None:
     if not (status and is_kept and has_length and _ODD.isdisjoint(headers)):
         return None
     return Head(status, headers, int(length), True, is_plain=True)
+
+
+@lru_cache(_REMEMBERED)
+def idle_limit(keep_alive: str) -> float:
+    """Returns for how many seconds a connection may be idle, by the server's own `Keep-Alive`
+    header (`timeout=5, max=100`): one less than it says, for both ways and its timer, or half of
+    what is no more than two. Infinite where it says nothing that can be read."""
+    said = [int(seconds) for seconds in _TIMEOUT.findall(keep_alive)]
+    return max(min(said) - 1.0, min(said) / 2) if said else math.inf
 
 
 @lru_cache(_REMEMBERED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections.abc import Callable
 from typing import Final, cast
@@ -19,6 +20,7 @@ from interlaced.transport.http_head import (
     UNTIL_CLOSE,
     Head,
     check_begun,
+    idle_limit,
     read_head,
     read_plain,
 )
@@ -58,6 +60,8 @@ class Wire(asyncio.Protocol):
     refused, and so is an answer that ends elsewhere for the other. It sees every byte of an answer
     or none, so that it stands between two answers either way. After a refusal, after bytes that
     nobody asked for and after an answer that ends the connection, `is_open` is False for good.
+    `idle_limit` is for how many seconds it may be idle by the server's word; `stale_at`, which is
+    the pool's to set, is the time from which it has been that for too long.
     """
 
     __slots__ = (
@@ -81,9 +85,10 @@ class Wire(asyncio.Protocol):
         "_receive",
         "_transport",
         "error",
-        "idle_since",
+        "idle_limit",
         "is_open",
         "is_sent",
+        "stale_at",
     )
 
     def __init__(
@@ -118,7 +123,8 @@ class Wire(asyncio.Protocol):
         self.error: Exception | None = None
         self.is_open = False
         self.is_sent = False
-        self.idle_since = 0.0
+        self.idle_limit = math.inf
+        self.stale_at = 0.0
 
     # What the pool and the transport call.
 
@@ -252,6 +258,8 @@ class Wire(asyncio.Protocol):
             # All of it, and no more: nothing is left to read.
             effort.reached = _REPLIED
             self._interim = 0
+            if "keep-alive" in head.headers:
+                self.idle_limit = idle_limit(head.headers["keep-alive"])
             receive, self._receive, self._effort = self._receive, None, None
             self._on_free(self)
             if receive is not None:
@@ -325,6 +333,8 @@ class Wire(asyncio.Protocol):
         data = self._take() if body is None else body.finish()
         answer = HttpResponse(head.status, head.headers, data)
         effort.reached = _REPLIED
+        if "keep-alive" in head.headers:
+            self.idle_limit = idle_limit(head.headers["keep-alive"])
         if not (head.is_kept and self.is_sent):
             self.drop()
         self._settle(answer)

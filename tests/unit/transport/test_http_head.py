@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from random import Random
 
 import pytest
@@ -12,6 +13,7 @@ from interlaced.transport.http_head import (
     CHUNKED,
     UNTIL_CLOSE,
     check_begun,
+    idle_limit,
     is_odd_text,
     read_head,
     read_plain,
@@ -75,6 +77,27 @@ def test_a_plain_head_has_nothing_that_anybody_could_read_otherwise(
 ) -> None:
     head = read_head(raw, is_bodiless=False)  # which makes its names known
     assert read_plain(raw) == (head._replace(is_plain=True) if is_plain else None)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("timeout=5, max=100", 4.0),
+        ("max=100,Timeout = 60", 59.0),
+        ('timeout="15"', 14.0),
+        ("timeout=9, timeout=3", 2.0),
+        ("timeout=2", 1.0),
+        ("timeout=1", 0.5),
+        ("timeout=0", 0.0),
+        ("timeout=-1", math.inf),
+        ("timeout=5x", math.inf),
+        ("mytimeout=5", math.inf),
+        ("max=3", math.inf),
+        ("", math.inf),
+    ],
+)
+def test_a_server_says_for_how_long_it_keeps_a_connection(said: str, seconds: float) -> None:
+    assert idle_limit(said) == seconds
 
 
 def test_names_that_are_made_up_keep_no_other_out() -> None:

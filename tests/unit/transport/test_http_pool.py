@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from interlaced.testing.clock import VirtualClock
 from interlaced.transport.http_pool import MOST_IDLE, Pool
 from interlaced.transport.http_wire import Wire
@@ -10,9 +12,9 @@ from interlaced.transport.http_wire import Wire
 class Idle(Wire):
     """A wire that is open until it is dropped."""
 
-    def __init__(self) -> None:
+    def __init__(self, idle_limit: float = math.inf) -> None:
         self.is_open = True
-        self.idle_since = 0.0
+        self.idle_limit = idle_limit
 
     def drop(self) -> None:
         self.is_open = False
@@ -45,9 +47,30 @@ def test_what_is_too_old_is_not_used_even_if_its_timer_is_late() -> None:
 
     async def main() -> None:
         pool.put(wire)
-        wire.idle_since -= 5
+        wire.stale_at -= 5
         assert pool.take() is None
         assert not wire.is_open
+        pool.close()
+
+    clock.run(main())
+
+
+def test_a_server_that_keeps_connections_for_less_is_believed() -> None:
+    clock = VirtualClock()
+    pool = Pool(clock, 4.0)
+    usual, short, never = Idle(60.0), Idle(1.0), Idle(0.0)
+
+    async def main() -> None:
+        pool.put(usual)
+        pool.put(short)
+        await clock.sleep(0.9)
+        assert pool.take() is short
+        pool.put(short)
+        await clock.sleep(1.1)
+        assert pool.take() is usual
+        assert not short.is_open
+        pool.put(never)
+        assert pool.take() is None
         pool.close()
 
     clock.run(main())

@@ -156,7 +156,8 @@ class Upstream(Strict):
     """How long resolving, connecting and the TLS handshake may take together."""
     idle: Duration = Field(default=4.0, gt=0)
     """How long an idle connection is kept for the next request. Keep it below the server's own
-    limit: where both end at once, a write can be lost without anyone knowing its fate."""
+    limit: where both end at once, a write can be lost without anyone knowing its fate. A server
+    that says it (`Keep-Alive: timeout=5`) is believed, if that is less."""
     max_body: Size = Field(default=16 * 1024 * 1024, ge=1)
     """The largest answer, decoded."""
     transport: Literal["lean", "aiohttp"] = "lean"
