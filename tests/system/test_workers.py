@@ -189,6 +189,19 @@ async def test_a_worker_that_is_killed_is_replaced_while_the_other_serves(
         assert "worker.died" in service.log.read_text()
 
 
+async def test_a_worker_that_stands_still_is_replaced(
+    folder: Path, tmp_path: Path, temporary: Path
+) -> None:
+    async with group(folder, tmp_path, temporary, "--hung-after", "3") as service:
+        before = pids(await status(service))
+        os.kill(before[1], signal.SIGSTOP)
+        await gone(before[1:])
+        after = pids(await serving(service, restarts=1))
+        assert after[0] == before[0], "who answers is left alone"
+        assert await greet(service, 8) == {"hello"}
+        assert "worker.hung" in service.log.read_text()
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_p33_a_second_server_on_the_port_fails_loudly(
     workers: str, folder: Path, tmp_path: Path, temporary: Path

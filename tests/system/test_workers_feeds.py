@@ -137,6 +137,21 @@ async def test_another_takes_over_from_an_owner_that_is_killed_and_says_so(
         assert market.most == 1
 
 
+async def test_another_takes_over_from_an_owner_that_stands_still(
+    tmp_path: Path, market: Market
+) -> None:
+    async with group(tmp_path, manifest(market), arguments=("--hung-after", "3")) as running:
+        await running.hear(0, "market.Ticks")
+        second = await running.hear(1, "market.Ticks")
+        await market.tell(1, 2)
+        await until(lambda: second.got == [1, 2])
+        os.kill(running.workers[0], signal.SIGSTOP)
+        await until(lambda: second.gaps == [RECONNECTED] and len(market.sockets) == 1, "a gap")
+        await market.tell(3, 4)
+        await until(lambda: second.got == [1, 2, 3, 4])
+        assert market.most == 1
+
+
 async def test_a_cursor_of_one_worker_resumes_on_the_other(tmp_path: Path, market: Market) -> None:
     async with group(tmp_path, manifest(market)) as running:
         first = await running.hear(0, "market.Ticks")

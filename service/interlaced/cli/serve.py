@@ -59,6 +59,9 @@ ClientCaOption = Annotated[
 StreamsOption = Annotated[
     int, typer.Option(min=1, help="How many RPCs one connection may have open; more wait.")
 ]
+HungOption = Annotated[
+    float, typer.Option(min=1, max=3600, help="Replace a worker silent for so many seconds.")
+]
 WorkersOption = Annotated[
     int, typer.Option(min=1, max=256, help="How many processes share the port and the limits.")
 ]
@@ -115,6 +118,7 @@ def serve(
     drain: DrainOption = 20.0,
     max_streams: StreamsOption = 1000,
     workers: WorkersOption = 1,
+    hung_after: HungOption = 15.0,
     ports_file: PortsFileOption = None,
     log_format: LogOption = "auto",
     log_level: LevelOption = "info",
@@ -152,7 +156,7 @@ def serve(
 
             _run(serve_forever, settings, ports_file)
     else:
-        _supervise(settings, workers, ports_file, log_style=style, log_level=log_level)
+        _supervise(settings, workers, hung_after, ports_file, (style, log_level))
 
 
 def reload(
@@ -282,15 +286,25 @@ def _configure_log(wish: str, level: str) -> str:
 
 
 def _supervise(
-    settings: Settings, workers: int, ports_file: Path | None, *, log_style: str, log_level: str
+    settings: Settings,
+    workers: int,
+    hung_after: float,
+    ports_file: Path | None,
+    log_to: tuple[str, str],
 ) -> None:
-    """Serves with several workers."""
+    """Serves with several workers that log in the style and from the level of `log_to`."""
     from interlaced.relay.broker_host import host_brokers
     from interlaced.workers.run import supervise
     from interlaced.workers.supervisor import Supervisor
 
+    style, level = log_to
     group = Supervisor(
-        settings, workers, log_style=log_style, log_level=log_level, host=host_brokers
+        settings,
+        workers,
+        log_style=style,
+        log_level=level,
+        hung_after=hung_after,
+        host=host_brokers,
     )
     _run(supervise, group, ports_file)
 

@@ -24,6 +24,11 @@ class WorkerAdmin:
         self._index = index
         self._path = path
 
+    async def ping(self, seconds: float) -> None:
+        """Returns once it answers; raises Failure INTERNAL_ERROR if it does not within so many
+        seconds."""
+        await self._ask("GET", "/healthz", aiohttp.ClientTimeout(total=seconds))
+
     async def metrics(self) -> str:
         """Returns its Prometheus text."""
         return (await self._ask("GET", "/metrics", _QUICK)).decode()

@@ -18,6 +18,9 @@ _MIXED = "the files changed while the workers read them; reload again"
 class Actor(Protocol):
     """A worker that does as it is told."""
 
+    def replace(self) -> None:
+        """Makes it drain and end, for one that reads the files anew."""
+
     async def act(self, name: str) -> Mapping[str, object]:
         """Runs `prepare` or `commit` and returns its answer; raises Failure if there is none."""
 
@@ -41,9 +44,9 @@ class GroupReload:
         """Reloads and says what came of it, as a single server does. Reloads queue.
 
         Nobody swaps unless all have found the same configuration right. Raises Failure if a worker
-        does not answer: in the first step nothing has changed then; in the second, which only
-        something from outside can stop (a connector that cannot be opened), the others serve the
-        new one, and the next reload asks the failed one again.
+        does not answer: in the first step nothing has changed then. In the second, which only
+        something from outside can stop (a connector that cannot be opened), those that failed are
+        replaced where others already serve the new one: a group must not go on serving two.
         """
         async with self._lock:
             await self._settle()
@@ -72,6 +75,10 @@ class GroupReload:
         failed = [each for each in done if isinstance(each, BaseException)]
         if failed:
             log.error("group.split", failed=len(failed), workers=len(actors))
+            if len(failed) < len(actors):
+                for actor, answer in zip(actors, done, strict=True):
+                    if isinstance(answer, BaseException):
+                        actor.replace()
             raise failed[0]
         changed = [each for each in found if each["result"] == _OK]
         log.info("group.reloaded", config_hash=changed[0]["config_hash"])

@@ -32,6 +32,7 @@ from interlaced.workers.orders import GroupError, Order, Report
 from interlaced.workers.port import Port
 from interlaced.workers.reload import GroupReload
 from interlaced.workers.status import SeatStatus, merge_status
+from interlaced.workers.watch import Watch
 
 __all__ = ["Host", "Supervisor"]
 
@@ -53,13 +54,24 @@ class _Member:
 
     keeper: Keeper
     admin: WorkerAdmin
+    watch: Watch
     task: asyncio.Task[None] | None = None
+    watching: asyncio.Task[None] | None = None
+
+    async def act(self, name: str) -> Mapping[str, object]:
+        """Makes its worker run an action; raises Failure if there is no answer."""
+        return await self.admin.act(name)
+
+    def replace(self) -> None:
+        """Makes its worker drain and end, for another one."""
+        self.keeper.replace()
 
 
 class Supervisor:
     """A group of `count` workers that serve `settings` together. `start` once, `stop` once.
 
-    `log_style` and `log_level` are what the workers log by.
+    `log_style` and `log_level` are what the workers log by. A worker that has answered nothing for
+    `hung_after` seconds is killed, for the next one.
     """
 
     def __init__(
@@ -69,11 +81,13 @@ class Supervisor:
         *,
         log_style: str = "json",
         log_level: str = "info",
+        hung_after: float = 15.0,
         host: Host | None = None,
     ) -> None:
         self._settings = settings
         self._count = count
         self._log = (log_style, log_level)
+        self._hung_after = hung_after
         self._host = host
         # One key for all, or a subscriber that comes back to another worker is turned away.
         self._keys = settings.cursor_keys or (Secret(secrets.token_hex(32)),)
@@ -84,7 +98,7 @@ class Supervisor:
         self._has_served = False
         self._is_draining = False
         self._changed = asyncio.Event()
-        self._reload = GroupReload(self._serving_admins, self._settle, self._metrics.reloaded)
+        self._reload = GroupReload(self._serving_members, self._settle, self._metrics.reloaded)
         self.folder: Path | None = None
         self.addresses: Addresses | None = None
 
@@ -119,6 +133,8 @@ class Supervisor:
         for member in self._members:
             member.task = asyncio.create_task(member.keeper.run())
             member.task.add_done_callback(lambda _: self._tell())
+            member.watching = asyncio.create_task(member.watch.run())
+            member.watching.add_done_callback(lambda _: self._tell())
         await self._until(lambda: self._serving() == self._count)
         self._has_served = True
         addresses = self.addresses = Addresses(
@@ -162,7 +178,8 @@ class Supervisor:
 
     async def _end(self) -> None:
         """Ends the keepers, which end their workers, and then what the group shares."""
-        await end_tasks(member.task for member in self._members if member.task is not None)
+        tasks = [task for each in self._members for task in (each.watching, each.task)]
+        await end_tasks(task for task in tasks if task is not None)
         await self._stack.aclose()
 
     async def _start_admin(self) -> str:
@@ -198,14 +215,14 @@ class Supervisor:
             judge=self._judge,
             changed=self._note,
         )
-        return _Member(keeper, WorkerAdmin(index, path))
+        worker = WorkerAdmin(index, path)
+        return _Member(keeper, worker, Watch(keeper, worker, self._clock, self._hung_after))
 
     def _serving(self) -> int:
         return sum(member.keeper.state is State.SERVING for member in self._members)
 
-    def _serving_admins(self) -> list[WorkerAdmin]:
-        members = self._members
-        return [each.admin for each in members if each.keeper.state is State.SERVING]
+    def _serving_members(self) -> list[_Member]:
+        return [each for each in self._members if each.keeper.state is State.SERVING]
 
     def _note(self, keeper: Keeper) -> None:
         if keeper.state is State.DOWN:
@@ -243,8 +260,9 @@ class Supervisor:
         """Waits until something is so; raises what has ended a keeper."""
         while True:
             for member in self._members:
-                if member.task is not None and member.task.done():
-                    member.task.result()
+                for task in (member.task, member.watching):
+                    if task is not None and task.done():
+                        task.result()
             if is_so():
                 return
             await self._changed.wait()

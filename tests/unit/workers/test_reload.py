@@ -18,6 +18,9 @@ class Worker:
         self.breaks = breaks
         self.heard: list[str] = []
 
+    def replace(self) -> None:
+        self.heard.append("replaced")
+
     async def act(self, name: str) -> Mapping[str, object]:
         self.heard.append(name)
         await asyncio.sleep(0)
@@ -91,7 +94,16 @@ async def test_who_fails_to_swap_is_told_and_the_others_have_swapped() -> None:
     with pytest.raises(Failure):
         await reload.run()
     assert workers[0].heard == ["prepare", "commit"]
+    assert workers[1].heard == ["prepare", "commit", "replaced"], "or the group serves two"
     assert counted == ["failed"]
+
+
+async def test_where_all_fail_to_swap_all_go_on_with_the_old() -> None:
+    workers = [Worker("ok", breaks="commit"), Worker("ok", breaks="commit")]
+    reload, _ = reload_of(*workers)
+    with pytest.raises(Failure):
+        await reload.run()
+    assert [each.heard for each in workers] == [["prepare", "commit"]] * 2
 
 
 async def test_without_a_worker_there_is_nothing_to_reload() -> None:

@@ -1,0 +1,63 @@
+"""Watches a worker that serves: one that answers nothing any more is as good as dead.
+
+It takes connections from the kernel all the same, and keeps the feeds that it owns.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from interlaced.core.failure import Failure
+from interlaced.core.ports import Clock
+from interlaced.telemetry.log import log
+from interlaced.workers.keeper import Keeper, State
+
+__all__ = ["Answerer", "Watch"]
+
+_QUESTIONS: Final = 3
+
+
+class Answerer(Protocol):
+    """A worker that can be asked."""
+
+    async def ping(self, seconds: float) -> None:
+        """Returns once it answers; raises Failure if it does not within so many seconds."""
+
+
+class Watch:
+    """Kills the worker of one seat once it has let three questions in a row go unanswered, with a
+    third of `limit`, in seconds of the Clock, for each; the keeper then starts the next one.
+
+    Questions are counted and not the time between them, so that a pause of the whole machine, or
+    of the watcher alone, costs nobody's life.
+    """
+
+    def __init__(self, keeper: Keeper, worker: Answerer, clock: Clock, limit: float) -> None:
+        self._keeper = keeper
+        self._worker = worker
+        self._clock = clock
+        self._limit = limit
+
+    async def run(self) -> None:
+        """Watches until it is cancelled."""
+        clock, keeper, patience = self._clock, self._keeper, self._limit / _QUESTIONS
+        missed, last = 0, None
+        next_at = clock.now() + patience
+        while True:
+            await clock.sleep(next_at - clock.now())
+            next_at = clock.now() + patience
+            asked = keeper.pid
+            if keeper.state is not State.SERVING or await self._answers(patience):
+                missed = 0
+                continue
+            missed, last = (missed + 1 if asked == last else 1), asked
+            if missed == _QUESTIONS and keeper.pid == asked:
+                log.error("worker.hung", worker=keeper.index, pid=asked, seconds=self._limit)
+                keeper.kill()
+
+    async def _answers(self, seconds: float) -> bool:
+        try:
+            await self._worker.ping(seconds)
+        except Failure:
+            return False
+        return True
