@@ -28,6 +28,7 @@ from benchmarks.harness.results import INTERLACE, Case, Sample
 from benchmarks.harness.stats import paired_ratio
 
 __all__ = [
+    "COMPILED",
     "DIRECTIONS",
     "INDENTED",
     "ORACLE",
@@ -39,8 +40,10 @@ __all__ += ["transcode_cases", "transcoder_for"]
 
 ORACLE = "json_format"
 INDENTED = "json_format indented"
+COMPILED = "protobuf-py"
 DIRECTIONS = ("json_to_protobuf", "protobuf_to_json", "hot_path", "msgpack_to_protobuf")
 Sides = dict[str, Callable[[], Any]]
+Exchange = tuple[bytes, bytes]
 
 _compact = partial(json_format.MessageToJson, indent=None, ensure_ascii=False)
 
@@ -116,16 +119,46 @@ def _hot_path(messages: list[Any], transcoder: Any) -> Sides:
     exchanges = [(each.SerializeToString(), _compact(each).encode()) for each in messages]
     there, back, decode = transcoder.to_json, transcoder.from_json, made.FromString
 
-    def ours(exchange: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    def ours(exchange: Exchange) -> Exchange:
         raw, reply = exchange
         return there(decode(raw)), back(reply).SerializeToString()
 
-    def oracle(exchange: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    def oracle(exchange: Exchange) -> Exchange:
         raw, reply = exchange
         asked = _compact(decode(raw)).encode()
         return asked, json_format.Parse(reply, made()).SerializeToString()
 
-    return {INTERLACE: _in_turn(ours, exchanges), ORACLE: _in_turn(oracle, exchanges)}
+    sides: dict[str, Callable[[Exchange], Exchange]] = {INTERLACE: ours, ORACLE: oracle}
+    compiled = _compiled_hot_path(made)
+    if compiled is not None:
+        _assert_same_exchange(compiled(exchanges[0]), messages[0])
+        sides[COMPILED] = compiled
+    return {side: _in_turn(run, exchanges) for side, run in sides.items()}
+
+
+def _compiled_hot_path(made: type[Any]) -> Callable[[Exchange], Exchange] | None:
+    """Return the same by Buf's runtime alone, whose JSON is written and read in Rust, from and to
+    messages of its own. None where it is not installed."""
+    try:
+        from benchmarks.codecs.libraries.protobuf_py import class_of
+    except ImportError:
+        return None
+    other = class_of(made.DESCRIPTOR.name)
+    there, back = other.from_binary, other.from_json
+
+    def compiled(exchange: Exchange) -> Exchange:
+        raw, reply = exchange
+        return there(raw).to_json().encode(), back(reply).to_binary()
+
+    return compiled
+
+
+def _assert_same_exchange(exchange: Exchange, message: Any) -> None:
+    asked, answered = exchange
+    if not is_same(json.loads(asked), json.loads(_compact(message))):
+        raise UnequalContentError(f"{message.DESCRIPTOR.name}: {COMPILED} writes other JSON")
+    if type(message).FromString(answered) != message:
+        raise UnequalContentError(f"{message.DESCRIPTOR.name}: {COMPILED} reads another message")
 
 
 def _from_msgpack(message: Any, transcoder: Any, name: str) -> Sides:

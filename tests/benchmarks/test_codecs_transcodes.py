@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from benchmarks.codecs.plan import Effort
 from benchmarks.codecs.schema import message_class
 from benchmarks.codecs.shapes import SHAPES
 from benchmarks.codecs.transcodes import (
+    COMPILED,
     DIRECTIONS,
     INDENTED,
     ORACLE,
@@ -25,6 +27,7 @@ from benchmarks.codecs.transcodes import (
     transcoder_for,
 )
 from benchmarks.harness.results import INTERLACE
+from google.protobuf import json_format
 
 SHORT = Effort(rounds=4, window_s=0.0, turn_s=0.0, is_quick=True)
 
@@ -122,11 +125,35 @@ def test_every_side_goes_through_many_documents_and_none_twice_in_a_round(name: 
         assert run() == documents[0]
 
 
-def test_both_sides_of_the_hot_path_answer_with_the_same_message() -> None:
+def test_all_sides_of_the_hot_path_answer_with_the_same_message() -> None:
     for name in ("typical_record", "converting"):
         made = type(message_of(name))
-        replies = [side()[1] for side in sides_of("hot_path", name).values()]
+        sides = sides_of("hot_path", name)
+        assert set(sides) == {INTERLACE, ORACLE, COMPILED}
+        replies = [side()[1] for side in sides.values()]
         assert len({str(made.FromString(reply)) for reply in replies}) == 1
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["writes", "reads"])
+def test_a_compiled_side_that_is_wrong_is_refused_before_anything_is_timed(
+    place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: type[Any]) -> Callable[[Any], Any]:
+        message = message_of("typical_record")
+        right = [json_format.MessageToJson(message).encode(), message.SerializeToString()]
+        right[place] = b"{}" if place == 0 else b""
+        return lambda _: tuple(right)
+
+    monkeypatch.setattr(transcodes, "_compiled_hot_path", broken)
+    with pytest.raises(UnequalContentError, match="protobuf-py"):
+        sides_of("hot_path", "typical_record")
+
+
+def test_without_the_compiled_runtime_there_are_the_two_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "benchmarks.codecs.libraries.protobuf_py", None)
+    assert set(sides_of("hot_path", "typical_record")) == {INTERLACE, ORACLE}
 
 
 def test_all_ways_from_msgpack_make_the_same_message() -> None:

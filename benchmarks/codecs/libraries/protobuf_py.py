@@ -16,7 +16,7 @@ from benchmarks.codecs.schema import Field, file_bytes, restore
 from benchmarks.codecs.shapes import Shape
 from benchmarks.codecs.walk import NATIVE, builder, checker, toucher
 
-__all__ = ["DISTRIBUTION", "NAME", "TAKES", "open_codec"]
+__all__ = ["DISTRIBUTION", "NAME", "TAKES", "class_of", "open_codec"]
 
 NAME = "protobuf-py"
 DISTRIBUTION = "protobuf-py"
@@ -37,6 +37,11 @@ def _classes() -> dict[str, Any]:
     imported = [duration_pb.desc(), timestamp_pb.desc(), wrappers_pb.desc()]
     file_desc(file_bytes(), imported, made)
     return made
+
+
+def class_of(message: str) -> Any:
+    """Return the class of a message of the schema."""
+    return _classes()[message]
 
 
 def _fill(body: dict[str, Any], namespace: dict[str, Any]) -> None:
