@@ -140,7 +140,7 @@ def _compiled_hot_path(made: type[Any]) -> Callable[[Exchange], Exchange] | None
     """Return the same by Buf's runtime alone, whose JSON is written and read in Rust, from and to
     messages of its own. None where it is not installed."""
     try:
-        from benchmarks.codecs.libraries.protobuf_py import class_of
+        from benchmarks.codecs.buf import class_of
     except ImportError:
         return None
     other = class_of(made.DESCRIPTOR.name)

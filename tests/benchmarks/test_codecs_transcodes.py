@@ -152,7 +152,7 @@ def test_a_compiled_side_that_is_wrong_is_refused_before_anything_is_timed(
 def test_without_the_compiled_runtime_there_are_the_two_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "benchmarks.codecs.libraries.protobuf_py", None)
+    monkeypatch.setitem(sys.modules, "benchmarks.codecs.buf", None)
     assert set(sides_of("hot_path", "typical_record")) == {INTERLACE, ORACLE}
 
 
