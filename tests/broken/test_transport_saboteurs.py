@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import aiohttp
 import pytest
@@ -66,6 +67,20 @@ class DisbelievesTheServer(Honest):
     async def send(self, request: HttpRequest) -> HttpResponse:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(http_aiohttp, "idle_limit", lambda _: math.inf)
+            return await super().send(request)
+
+
+class CountsFromTheFirst(Honest):
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        connector = http_aiohttp._Connector
+        honest = connector.answered
+
+        def answered(self: Any, wire: Any, headers: Mapping[str, str]) -> None:
+            if "keep-alive" in headers:
+                honest(self, wire, headers)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(connector, "answered", answered)
             return await super().send(request)
 
 
@@ -212,6 +227,7 @@ TWINS: dict[str, type[Honest]] = {
     "test_a_connection_is_used_again": ConnectsAfresh,
     "test_an_expired_connection_is_not_used_again": KeepsForEver,
     "test_a_connection_that_the_server_soon_closes_is_not_used_again": DisbelievesTheServer,
+    "test_what_the_server_said_counts_from_the_last_answer": CountsFromTheFirst,
     "test_it_never_replays_by_itself": Replays,
     "test_a_reset_after_the_request_may_have_been_acted_on": Belittles,
     "test_a_refused_connection_was_not_reached": Exaggerates,

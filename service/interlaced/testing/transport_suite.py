@@ -80,12 +80,23 @@ class TransportSuite(HostileClauses):
 
     async def test_a_connection_that_the_server_soon_closes_is_not_used_again(self) -> None:
         """P18: a server that says for how long it keeps an idle connection is believed."""
-        soon = answer(b"{}", "Keep-Alive: timeout=1, max=100", "Connection: keep-alive")
-        async with self.wire(soon, idle=60.0) as (origin, transport):
-            await self.ask(transport)
-            await asyncio.sleep(0.6)
-            await self.ask(transport)
-            assert origin.connections == 2
+        head = b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        plain = answer(b"{}", "Keep-Alive: timeout=1, max=100", "Connection: keep-alive")
+        for soon in (plain, head + b"2\r\n{}\r\n0\r\n\r\n"):
+            async with self.wire(soon, idle=60.0) as (origin, transport):
+                await self.ask(transport)
+                await asyncio.sleep(0.6)
+                await self.ask(transport)
+                assert origin.connections == 2
+
+    async def test_what_the_server_said_counts_from_the_last_answer(self) -> None:
+        """A connection that is in use is not idle, even if only its first answer said a time."""
+        soon = answer(b"{}", "Keep-Alive: timeout=2")
+        async with self.wire(soon, *[answer(b"{}")] * 5, idle=60.0) as (origin, transport):
+            for _ in range(6):
+                await self.ask(transport)
+                await asyncio.sleep(0.25)
+            assert origin.connections == 1
 
     async def test_it_never_replays_by_itself(self) -> None:
         """P1, L3: a connection that dies under a request gives a Failure, and one hit, for every

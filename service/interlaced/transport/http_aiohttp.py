@@ -6,7 +6,7 @@ import io
 import math
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -61,11 +61,17 @@ class _Connector(aiohttp.TCPConnector):
         super().__init__(**options)
         self._house_clock = clock
         self._connect_limit = connect_timeout
+        self._limits: WeakKeyDictionary[ResponseHandler, float] = WeakKeyDictionary()
         self._stale_at: WeakKeyDictionary[ResponseHandler, float] = WeakKeyDictionary()
 
-    def keep_for(self, wire: ResponseHandler, seconds: float) -> None:
-        """Does not use a connection again after so many seconds, however long others are kept."""
-        self._stale_at[wire] = self._house_clock.now() + seconds
+    def answered(self, wire: ResponseHandler, headers: Mapping[str, str]) -> None:
+        """Is told of an answer. Where the server has said for how long it keeps the connection, it
+        is not used again after that, however long others are kept."""
+        if "keep-alive" in headers:
+            self._limits[wire] = idle_limit(headers["keep-alive"])
+        limit = self._limits.get(wire)
+        if limit is not None:
+            self._stale_at[wire] = self._house_clock.now() + limit
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
@@ -166,8 +172,8 @@ class AiohttpTransport:
             raise
         effort.reached = Reached.REPLIED
         headers = _headers(response)
-        if once.wire is not None and self._connector is not None and "keep-alive" in headers:
-            self._connector.keep_for(once.wire, idle_limit(headers["keep-alive"]))
+        if once.wire is not None and self._connector is not None:
+            self._connector.answered(once.wire, headers)
         return HttpResponse(response.status, headers, body)
 
     async def close(self) -> None:

@@ -163,7 +163,7 @@ def read_plain(raw: bytes) -> Head | None:
     return Head(status, headers, int(length), True, is_plain=True)
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(4 * _REMEMBERED)  # Apache counts `max` down from 100
 def idle_limit(keep_alive: str) -> float:
     """Returns for how many seconds a connection may be idle, by the server's own `Keep-Alive`
     header (`timeout=5, max=100`): one less than it says, for both ways and its timer, or half of

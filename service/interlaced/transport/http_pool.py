@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Final
 
@@ -18,7 +19,7 @@ class Pool:
     """Keeps connections for `idle` seconds of the Clock, or for less where the server says so, the
     freshest to be used first, so that the rest grow old and go."""
 
-    __slots__ = ("_clock", "_idle", "_now", "_timer", "_wires")
+    __slots__ = ("_clock", "_idle", "_now", "_rings_at", "_timer", "_wires")
 
     def __init__(self, clock: Clock, idle: float) -> None:
         self._clock = clock
@@ -26,6 +27,7 @@ class Pool:
         self._idle = idle
         self._wires: deque[Wire] = deque()
         self._timer: TimerHandle | None = None
+        self._rings_at = math.inf
 
     def __len__(self) -> int:
         return len(self._wires)
@@ -55,25 +57,34 @@ class Pool:
         idle = self._idle
         if wire.idle_limit < idle:  # noqa: PLR1730  # at a third of the price of min()
             idle = wire.idle_limit
-        wire.stale_at = self._now() + idle
+        wire.stale_at = when = self._now() + idle
         wires.append(wire)
-        if self._timer is None:
-            self._timer = self._clock.call_at(wire.stale_at, self._sweep)
+        if when < self._rings_at:
+            self._set(when)
 
-    def _sweep(self) -> None:
-        """Closes what is too old. One timer serves all, however many come and go. Where limits
-        differ, what is stale behind a longer one waits for it, and is not used meanwhile."""
-        self._timer = None
-        wires = self._wires
-        now = self._clock.now()
-        while wires and (not wires[0].is_open or wires[0].stale_at <= now):
-            wires.popleft().drop()
+    def _set(self, when: float) -> None:
+        """Sets the one timer that serves all, however many come and go."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_at = when
+        self._timer = self._clock.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        """Closes what is too old, and sets the timer to what will be next."""
+        self._timer, self._rings_at = None, math.inf
+        wires, now = self._wires, self._clock.now()
+        for _ in range(len(wires)):
+            wire = wires.popleft()
+            if wire.is_open and wire.stale_at > now:
+                wires.append(wire)
+            else:
+                wire.drop()
         if wires:
-            self._timer = self._clock.call_at(wires[0].stale_at, self._sweep)
+            self._set(min(wire.stale_at for wire in wires))
 
     def close(self) -> None:
         """Forgets every connection, and its timer; whoever made them closes them."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self._rings_at = None, math.inf
         self._wires.clear()

@@ -76,6 +76,29 @@ def test_a_server_that_keeps_connections_for_less_is_believed() -> None:
     clock.run(main())
 
 
+def test_what_is_stale_is_closed_in_its_time_and_takes_nobodys_place() -> None:
+    clock = VirtualClock()
+    pool = Pool(clock, 60.0)
+    long, short = Idle(), Idle(1.0)
+    rest = [Idle(2.0) for _ in range(MOST_IDLE - 2)]
+
+    async def main() -> None:
+        pool.put(long)  # whose end is far away, and in front
+        for wire in (short, *rest):
+            pool.put(wire)
+        await clock.sleep(1.5)
+        assert not short.is_open
+        assert all(wire.is_open for wire in rest)
+        await clock.sleep(1)
+        assert not any(wire.is_open for wire in rest)
+        assert pool.take() is long
+        pool.put(long)
+        pool.close()
+        assert pool.take() is None
+
+    clock.run(main())
+
+
 def test_what_was_closed_meanwhile_is_passed_over() -> None:
     clock = VirtualClock()
     pool = Pool(clock, 4.0)
