@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -199,7 +200,9 @@ async def test_a_worker_that_stands_still_is_replaced(
         after = pids(await serving(service, restarts=1))
         assert after[0] == before[0], "who answers is left alone"
         assert await greet(service, 8) == {"hello"}
-        assert "worker.hung" in service.log.read_text()
+        lines = service.log.read_text().splitlines()
+        (told,) = [json.loads(line) for line in lines if "worker.hung" in line]
+        assert (told["interlace.worker"], told["seconds"]) == (1, 3.0)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -60,7 +60,7 @@ StreamsOption = Annotated[
     int, typer.Option(min=1, help="How many RPCs one connection may have open; more wait.")
 ]
 HungOption = Annotated[
-    float, typer.Option(min=1, max=3600, help="Replace a worker silent for so many seconds.")
+    float, typer.Option(min=3, max=3600, help="With --workers: replace one silent for so long.")
 ]
 WorkersOption = Annotated[
     int, typer.Option(min=1, max=256, help="How many processes share the port and the limits.")

@@ -141,6 +141,7 @@ WORKER_RESTARTS = Metric(
 LOG_FIELDS: Mapping[str, str] = {
     "method": "rpc.method",
     "code": "rpc.response.status_code",
+    "exit_code": "process.exit.code",
     "connector": "interlace.connector",
     "operation": "interlace.operation",
     "feed": "interlace.feed",

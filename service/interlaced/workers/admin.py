@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,10 @@ _ACTION = aiohttp.ClientTimeout(total=50.0)
 """Less than `interlace reload` waits, so that it hears what went wrong."""
 
 
+_SILENT = frozenset((errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE))
+"""Errors of a socket that is there, with nobody behind it who answers."""
+
+
 class WorkerAdmin:
     """The admin listener of one seat's worker; every question has a connection of its own."""
 
@@ -24,10 +29,16 @@ class WorkerAdmin:
         self._index = index
         self._path = path
 
-    async def ping(self, seconds: float) -> None:
-        """Returns once it answers; raises Failure INTERNAL_ERROR if it does not within so many
-        seconds."""
-        await self._ask("GET", "/healthz", aiohttp.ClientTimeout(total=seconds))
+    async def is_alive(self, seconds: float) -> bool:
+        """Returns whether it answers within so many seconds, or at all; raises Failure
+        INTERNAL_ERROR where it cannot be asked, which may be the asker's own trouble."""
+        try:
+            await self._ask("GET", "/healthz", aiohttp.ClientTimeout(total=seconds))
+        except Failure as failure:
+            if _is_silence(failure.__cause__):
+                return False
+            raise
+        return True
 
     async def metrics(self) -> str:
         """Returns its Prometheus text."""
@@ -58,3 +69,10 @@ class WorkerAdmin:
         if answer.status != 200:
             raise Failure(Reason.INTERNAL_ERROR, f"worker {self._index} failed; see the log")
         return body
+
+
+def _is_silence(error: BaseException | None) -> bool:
+    """Whether the worker did not answer; anything else may be the trouble of who asks."""
+    if isinstance(error, TimeoutError | aiohttp.ServerDisconnectedError):
+        return True
+    return isinstance(error, OSError) and error.errno in _SILENT

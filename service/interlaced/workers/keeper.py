@@ -93,10 +93,6 @@ class Keeper:
         self._stopping.set()
         self._send(signal.SIGTERM)
 
-    def replace(self) -> None:
-        """Asks the worker to drain and end; another one takes the seat."""
-        self._send(signal.SIGTERM)
-
     def kill(self) -> None:
         """Ends the worker at once; another one takes the seat, unless none is to."""
         self._send(signal.SIGKILL)

@@ -58,14 +58,6 @@ class _Member:
     task: asyncio.Task[None] | None = None
     watching: asyncio.Task[None] | None = None
 
-    async def act(self, name: str) -> Mapping[str, object]:
-        """Makes its worker run an action; raises Failure if there is no answer."""
-        return await self.admin.act(name)
-
-    def replace(self) -> None:
-        """Makes its worker drain and end, for another one."""
-        self.keeper.replace()
-
 
 class Supervisor:
     """A group of `count` workers that serve `settings` together. `start` once, `stop` once.
@@ -98,7 +90,9 @@ class Supervisor:
         self._has_served = False
         self._is_draining = False
         self._changed = asyncio.Event()
-        self._reload = GroupReload(self._serving_members, self._settle, self._metrics.reloaded)
+        self._reload = GroupReload(
+            self._serving_admins, self._settle, self._metrics.reloaded, self._clock
+        )
         self.folder: Path | None = None
         self.addresses: Addresses | None = None
 
@@ -178,6 +172,7 @@ class Supervisor:
 
     async def _end(self) -> None:
         """Ends the keepers, which end their workers, and then what the group shares."""
+        await self._reload.close()
         tasks = [task for each in self._members for task in (each.watching, each.task)]
         await end_tasks(task for task in tasks if task is not None)
         await self._stack.aclose()
@@ -221,8 +216,9 @@ class Supervisor:
     def _serving(self) -> int:
         return sum(member.keeper.state is State.SERVING for member in self._members)
 
-    def _serving_members(self) -> list[_Member]:
-        return [each for each in self._members if each.keeper.state is State.SERVING]
+    def _serving_admins(self) -> list[WorkerAdmin]:
+        members = self._members
+        return [each.admin for each in members if each.keeper.state is State.SERVING]
 
     def _note(self, keeper: Keeper) -> None:
         if keeper.state is State.DOWN:
@@ -247,10 +243,10 @@ class Supervisor:
         if is_first and report is not None and not report.is_serving:
             raise GroupError(report)
         if ending.starts == 0:
-            log.error("worker.died", worker=worker, code=ending.code)
+            log.error("worker.died", worker=worker, exit_code=ending.code)
         else:
             error = "" if report is None else report.error
-            log.error("worker.not_started", worker=worker, code=ending.code, error=error)
+            log.error("worker.not_started", worker=worker, exit_code=ending.code, error=error)
         if ending.starts >= _MOST_STARTS and (is_first or self._serving() == 0):
             text = f"worker {worker} ended at its start {ending.starts} times in a row; see the log"
             raise GroupError(report or Report(is_serving=False, error=text))

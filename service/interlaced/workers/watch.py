@@ -20,8 +20,9 @@ _QUESTIONS: Final = 3
 class Answerer(Protocol):
     """A worker that can be asked."""
 
-    async def ping(self, seconds: float) -> None:
-        """Returns once it answers; raises Failure if it does not within so many seconds."""
+    async def is_alive(self, seconds: float) -> bool:
+        """Returns whether it answers within so many seconds; raises Failure if it cannot be
+        asked."""
 
 
 class Watch:
@@ -47,17 +48,16 @@ class Watch:
             await clock.sleep(next_at - clock.now())
             next_at = clock.now() + patience
             asked = keeper.pid
-            if keeper.state is not State.SERVING or await self._answers(patience):
-                missed = 0
+            try:
+                if keeper.state is not State.SERVING or await self._worker.is_alive(patience):
+                    missed = 0
+                    continue
+            except Failure as failure:
+                # No descriptor left, perhaps: that must not end those who serve.
+                log.warning("worker.not_asked", worker=keeper.index, exc_info=failure)
                 continue
             missed, last = (missed + 1 if asked == last else 1), asked
-            if missed == _QUESTIONS and keeper.pid == asked:
+            if missed >= _QUESTIONS and keeper.pid == asked:
                 log.error("worker.hung", worker=keeper.index, pid=asked, seconds=self._limit)
                 keeper.kill()
-
-    async def _answers(self, seconds: float) -> bool:
-        try:
-            await self._worker.ping(seconds)
-        except Failure:
-            return False
-        return True
+                missed = 0  # it takes a moment to end, and no second kill

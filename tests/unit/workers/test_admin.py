@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import errno
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -48,6 +51,48 @@ async def test_an_answer_that_is_none_is_a_failure(admin: WorkerAdmin, action: s
     with pytest.raises(Failure, match="worker 3 failed") as caught:
         await admin.act(action)
     assert caught.value.reason is Reason.INTERNAL_ERROR
+
+
+async def test_who_answers_is_alive(admin: WorkerAdmin) -> None:
+    assert await admin.is_alive(5.0)
+
+
+async def test_who_takes_a_question_and_answers_nothing_is_not_alive() -> None:
+    with tempfile.TemporaryDirectory(prefix="iw") as folder:
+        path = Path(folder) / "a.sock"
+        with socket.socket(socket.AF_UNIX) as still:
+            still.bind(str(path))
+            still.listen()
+            async with asyncio.timeout(3):
+                assert not await WorkerAdmin(0, path).is_alive(0.2)
+        assert not await WorkerAdmin(0, path).is_alive(5.0), (
+            "the socket is there, and nobody listens"
+        )
+
+
+async def test_a_connection_that_is_cut_is_no_answer() -> None:
+    async def cut(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    with tempfile.TemporaryDirectory(prefix="iw") as folder:
+        path = Path(folder) / "a.sock"
+        async with await asyncio.start_unix_server(cut, path):
+            assert not await WorkerAdmin(0, path).is_alive(5.0)
+
+
+async def test_who_cannot_be_asked_is_not_said_to_be_dead(
+    admin: WorkerAdmin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The asker may have no descriptor left, and somebody may have removed the socket."""
+    with pytest.raises(Failure):
+        await WorkerAdmin(0, tmp_path / "none").is_alive(5.0)
+
+    def exhausted(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_unix_connection", exhausted)
+    with pytest.raises(Failure):
+        await admin.is_alive(5.0)
 
 
 async def test_a_worker_that_is_not_there_is_a_failure(tmp_path: Path) -> None:

@@ -103,16 +103,6 @@ async def test_starts_that_fail_are_counted_until_somebody_has_had_enough(
     assert State.SERVING not in rig.states
 
 
-async def test_who_is_to_be_replaced_ends_in_order_and_is(make: Callable[..., Rig]) -> None:
-    rig = make(SERVE, most=2)
-    await rig.until(lambda: rig.keeper.state is State.SERVING)
-    first = rig.keeper.pid
-    rig.keeper.replace()
-    await rig.until(lambda: rig.states.count(State.SERVING) == 2)
-    assert rig.keeper.pid not in (None, first)
-    assert [(each.code, each.starts) for each in rig.endings] == [(0, 0)]
-
-
 async def test_who_is_asked_to_end_ends_and_is_not_replaced(make: Callable[..., Rig]) -> None:
     rig = make(SERVE)
     await rig.until(lambda: rig.keeper.state is State.SERVING)

@@ -5,7 +5,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from interlaced.core.clock import LoopClock
 from interlaced.core.failure import Failure, Reason
+from interlaced.core.ports import Clock
+from interlaced.testing.clock import VirtualClock
 from interlaced.workers.reload import GroupReload
 
 
@@ -18,9 +21,6 @@ class Worker:
         self.breaks = breaks
         self.heard: list[str] = []
 
-    def replace(self) -> None:
-        self.heard.append("replaced")
-
     async def act(self, name: str) -> Mapping[str, object]:
         self.heard.append(name)
         await asyncio.sleep(0)
@@ -30,13 +30,13 @@ class Worker:
         return {"result": self.result, "config_hash": self.config_hash, "problems": problems}
 
 
-def reload_of(*workers: Worker) -> tuple[GroupReload, list[str]]:
+def reload_of(*workers: Worker, clock: Clock | None = None) -> tuple[GroupReload, list[str]]:
     counted: list[str] = []
 
     async def settle() -> None:
         pass
 
-    return GroupReload(lambda: workers, settle, counted.append), counted
+    return GroupReload(lambda: workers, settle, counted.append, clock or LoopClock()), counted
 
 
 async def test_all_swap_once_all_have_found_it_right() -> None:
@@ -94,16 +94,66 @@ async def test_who_fails_to_swap_is_told_and_the_others_have_swapped() -> None:
     with pytest.raises(Failure):
         await reload.run()
     assert workers[0].heard == ["prepare", "commit"]
-    assert workers[1].heard == ["prepare", "commit", "replaced"], "or the group serves two"
     assert counted == ["failed"]
+    await reload.close()
 
 
-async def test_where_all_fail_to_swap_all_go_on_with_the_old() -> None:
-    workers = [Worker("ok", breaks="commit"), Worker("ok", breaks="commit")]
-    reload, _ = reload_of(*workers)
-    with pytest.raises(Failure):
-        await reload.run()
-    assert [each.heard for each in workers] == [["prepare", "commit"]] * 2
+def test_where_all_fail_to_swap_all_go_on_with_the_old() -> None:
+    async def main() -> None:
+        workers = [Worker("ok", breaks="commit"), Worker("ok", breaks="commit")]
+        reload, _ = reload_of(*workers, clock=clock)
+        with pytest.raises(Failure):
+            await reload.run()
+        await clock.sleep(60)
+        assert [each.heard for each in workers] == [["prepare", "commit"]] * 2
+
+    clock = VirtualClock()
+    clock.run(main())
+
+
+def test_who_failed_to_swap_is_asked_until_it_has() -> None:
+    async def main() -> None:
+        workers = [Worker("ok"), Worker("ok", breaks="commit")]
+        reload, counted = reload_of(*workers, clock=clock)
+        with pytest.raises(Failure):
+            await reload.run()
+        workers[0].result = "unchanged"
+        await clock.sleep(40)
+        assert workers[1].heard.count("commit") > 4, "it still fails, and is still asked"
+        assert reload._mending is not None
+        assert not reload._mending.done()
+        workers[1].breaks = ""
+        await clock.sleep(31)
+        assert reload._mending.done()
+        asked = len(workers[1].heard)
+        await clock.sleep(100)
+        assert len(workers[1].heard) == asked
+        assert counted == ["failed"], "nobody asked for these"
+
+    clock = VirtualClock()
+    clock.run(main())
+
+
+@pytest.mark.parametrize("how", ["another reload", "other files"])
+def test_nobody_is_asked_again_once_something_else_is_wanted(how: str) -> None:
+    async def main() -> None:
+        workers = [Worker("ok"), Worker("ok", breaks="commit")]
+        reload, _ = reload_of(*workers, clock=clock)
+        with pytest.raises(Failure):
+            await reload.run()
+        for worker in workers:
+            worker.breaks = ""
+            worker.config_hash = "newer" if how == "other files" else "new"
+            worker.heard.clear()
+        if how == "another reload":
+            await reload.run()
+        await clock.sleep(100)
+        expected = ["prepare", "commit"] if how == "another reload" else ["prepare"]
+        assert [each.heard for each in workers] == [expected] * 2
+        await reload.close()
+
+    clock = VirtualClock()
+    clock.run(main())
 
 
 async def test_without_a_worker_there_is_nothing_to_reload() -> None:

@@ -17,6 +17,7 @@ from interlaced.settings import Ingress, Settings, SettingsError
 from interlaced.workers import keeper
 from interlaced.workers.orders import GroupError
 from interlaced.workers.supervisor import Supervisor
+from interlaced.workers.watch import Watch
 
 LIMIT = 30.0
 
@@ -107,6 +108,27 @@ async def test_it_is_ready_as_long_as_one_serves_and_not_without_any(
             await supervisor.watch()
     assert not supervisor.is_ready
     await supervisor.stop()
+
+
+async def test_a_watch_that_breaks_ends_the_group_loudly(
+    tmp_path: Path, mode: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Watch, "run", broken)
+    supervisor = group(tmp_path)
+    with pytest.raises(RuntimeError, match="a bug"):
+        await supervisor.start()
+    assert pids(supervisor) == [None, None]
+
+
+async def test_a_group_that_ends_watches_nobody_any_more(tmp_path: Path, mode: Path) -> None:
+    supervisor = group(tmp_path)
+    before = asyncio.all_tasks()
+    await supervisor.start()
+    await supervisor.stop()
+    assert asyncio.all_tasks() == before
 
 
 async def test_a_seat_that_stays_empty_does_not_end_the_group(tmp_path: Path, mode: Path) -> None:

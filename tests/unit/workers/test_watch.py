@@ -30,6 +30,9 @@ class Seat(Keeper):
 
     def kill(self) -> None:
         self.killed += 1
+        self.clock.call_at(self.clock.now() + 0.01, self.end)
+
+    def end(self) -> None:
         self.state = State.DOWN
 
 
@@ -40,14 +43,16 @@ class Worker:
         self.clock = clock
         self.is_silent = False
         self.is_closed = False
+        self.is_beyond_reach = False
         self.asked: list[float] = []
 
-    async def ping(self, seconds: float) -> None:
+    async def is_alive(self, seconds: float) -> bool:
         self.asked.append(self.clock.now())
+        if self.is_beyond_reach:
+            raise Failure(Reason.INTERNAL_ERROR, "no descriptor left")
         if self.is_silent:
             await self.clock.sleep(seconds)
-        if self.is_silent or self.is_closed:
-            raise Failure(Reason.INTERNAL_ERROR, "silent")
+        return not (self.is_silent or self.is_closed)
 
 
 Scene = Callable[[VirtualClock, Seat, Worker], Coroutine[Any, Any, None]]
@@ -108,11 +113,23 @@ def test_one_answer_in_between_is_enough() -> None:
 def test_the_next_worker_does_not_pay_for_the_last_one() -> None:
     async def scene(clock: VirtualClock, seat: Seat, worker: Worker) -> None:
         worker.is_silent = True
-        await clock.sleep(14)
+        await clock.sleep(17)  # in the midst of the third question
         seat.number = 2
-        await clock.sleep(13)
+        await clock.sleep(15)
         assert seat.killed == 0
         await clock.sleep(8)
+        assert seat.killed == 1
+
+    play(scene)
+
+
+def test_what_keeps_the_watcher_from_asking_costs_nobodys_life() -> None:
+    async def scene(clock: VirtualClock, seat: Seat, worker: Worker) -> None:
+        worker.is_beyond_reach = True
+        await clock.sleep(601)
+        assert (seat.killed, len(worker.asked)) == (0, 120)
+        worker.is_beyond_reach, worker.is_silent = False, True
+        await clock.sleep(20)
         assert seat.killed == 1
 
     play(scene)
