@@ -48,8 +48,9 @@ _CONVERSIONS: dict[Kind, str] = {
     Kind.BOOL: "{first}",
     Kind.STRING: "{first}",
     Kind.BYTES: "{first}",
-    Kind.INT64: "f'{{{first}}}'",
-    Kind.UINT64: "f'{{{first}}}'",
+    # By their repr, a tenth cheaper than their str, which is the same.
+    Kind.INT64: "f'{{{first}!r}}'",
+    Kind.UINT64: "f'{{{first}!r}}'",
     Kind.DOUBLE: "({again} if {first} - {again} == 0.0 else strange({again}))",
     Kind.FLOAT: "(short({again}) if {first} - {again} == 0.0 else strange({again}))",
     Kind.NULL: "None",
@@ -196,7 +197,7 @@ class Printer:
             if field.element.kind is Kind.TIMESTAMP:
                 # What is not 1970 need not be asked for: it is set.
                 held = f"(a := (w := {taken}).seconds) or {held}"
-                return f"({_timestamp('a', 'w')} if {held} else UNSET)"
+                return f"({_timestamp('w', 'a')} if {held} else UNSET)"
             return f"({self._whole(field, taken)} if {held} else UNSET)"
         if field.element.kind in _DEFAULTS:
             return taken
@@ -241,7 +242,7 @@ class Printer:
         if element.enum is not None and kind is Kind.ENUM:
             return f"{self._enum(element.enum)}[{value}]"
         if kind is Kind.TIMESTAMP:
-            return _timestamp(f"(a := {first}.seconds)", again)
+            return _timestamp(first, f"(a := {again}.seconds)")
         template = _CONVERSIONS[kind]
         return template.format(first=first if "again" in template else value, again=again)
 
@@ -283,14 +284,17 @@ def _indent(lines: list[str]) -> list[str]:
     return [f"    {line}" for line in lines]
 
 
-def _timestamp(seconds: str, message: str) -> str:
+def _timestamp(message: str, seconds: str) -> str:
     """The expression of a Timestamp in RFC 3339, in UTC.
 
-    `seconds` is what Python evaluates first, and leaves them in `a`; `message` stands behind it.
+    `message` is what Python evaluates first; `seconds` stands behind it, and leaves them in `a`.
     """
+    clock = f"{{hours[{seconds} // 3600]}}{{clock[a % 3600]}}"
     longer = "{heads[b // 1000000]}{thousand[b // 1000 % 1000]}{tails[b % 1000]}"
-    fraction = f"{{short_fraction(b := {message}.nanos) or f'{longer}'}}"
-    return f"""f"{{hours[{seconds} // 3600]}}{{clock[a % 3600]}}{fraction}\""""
+    # Either way one text is made, and no part of it before.
+    return (
+        f"(f'{clock}{{z}}' if (z := short_fraction(b := {message}.nanos)) else f'{clock}{longer}')"
+    )
 
 
 class _Names(dict[int, str | int]):
