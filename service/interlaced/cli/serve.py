@@ -255,7 +255,9 @@ def post_action(admin: str, name: str, body: Mapping[str, object]) -> dict[str, 
             found: dict[str, Any] = json.load(answer)
             return found
     except urllib.error.HTTPError as error:
-        fail(_refusal(error), Exit.USAGE if error.code == HTTPStatus.BAD_REQUEST else Exit.FAILURE)
+        with error:  # it holds the connection
+            told = _refusal(error)
+        fail(told, Exit.USAGE if error.code == HTTPStatus.BAD_REQUEST else Exit.FAILURE)
     except (OSError, HTTPException):
         fail(f"nothing answers at {admin}; is the server running?", Exit.UNREACHABLE)
 

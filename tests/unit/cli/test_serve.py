@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import http.server
 import json
 import signal
 import socket
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -192,8 +194,9 @@ def test_chaos_that_makes_no_sense_is_a_usage_error(
     assert told in ended.err
 
 
-def test_chaos_needs_dev(capsys: Capture) -> None:
-    """`serve` has no such action, and other servers have no admin listener."""
+@pytest.fixture
+def other() -> Iterator[str]:
+    """The address of a server that is not ours."""
 
     class Other(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -204,13 +207,27 @@ def test_chaos_needs_dev(capsys: Capture) -> None:
 
     with http.server.HTTPServer(("127.0.0.1", 0), Other) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        admin = f"http://127.0.0.1:{server.server_port}"
-        ended = invoke(capsys, "chaos", "shop", "--admin", admin)
-        assert (ended.code, ended.out) == (1, "")
-        assert "`chaos` needs `interlace dev`" in ended.err
-        ended = invoke(capsys, "reload", "--admin", admin)
-        assert (ended.code, ended.err) == (1, "interlace: the server answered 500\n")
+        yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+def test_chaos_needs_dev(other: str, capsys: Capture) -> None:
+    """`serve` has no such action, and other servers have no admin listener."""
+    ended = invoke(capsys, "chaos", "shop", "--admin", other)
+    assert (ended.code, ended.out) == (1, "")
+    assert "`chaos` needs `interlace dev`" in ended.err
+    ended = invoke(capsys, "reload", "--admin", other)
+    assert (ended.code, ended.err) == (1, "interlace: the server answered 500\n")
+
+
+def test_an_action_that_fails_leaves_no_socket_open(other: str, capsys: Capture) -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        gc.collect()
+        told.clear()
+        assert invoke(capsys, "chaos", "shop", "--admin", other).code == 1
+        gc.collect()
+    assert [str(each.message) for each in told if "socket" in str(each.message)] == []
 
 
 def test_dev_greets_with_addresses_and_the_next_commands(dev: DevService) -> None:
