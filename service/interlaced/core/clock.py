@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from interlaced.core.ports import Clock, TimerHandle
 
-__all__ = ["Alarm", "CurrentTask", "LoopClock", "TimeLimit"]
+__all__ = ["Alarm", "CurrentTask", "LoopClock", "SharedTimer", "TimeLimit"]
 
 
 class LoopClock:
@@ -149,3 +149,40 @@ class Alarm:
             self._handle.cancel()
             self._handle = None
         self.claim()
+
+
+class SharedTimer:
+    """One timer for many ends: it rings at the soonest of the times that were asked for since it
+    last rang. Whoever is rung asks again for what is still to come.
+
+    `when` is the time of the Clock at which it rings next, infinite for none. It knows whom to ring
+    only until then, so that it keeps nobody in memory.
+    """
+
+    __slots__ = ("_clock", "_handle", "_ring", "when")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._handle: TimerHandle | None = None
+        self._ring: Callable[[], object] | None = None
+        self.when = math.inf
+
+    def ask(self, when: float, ring: Callable[[], object]) -> None:
+        """Calls `ring` at `when`, unless it rings sooner."""
+        if when >= self.when:
+            return
+        self.off()
+        self.when, self._ring = when, ring
+        self._handle = self._clock.call_at(when, self._call)
+
+    def _call(self) -> None:
+        ring, self._ring = self._ring, None
+        self._handle, self.when = None, math.inf
+        if ring is not None:
+            ring()
+
+    def off(self) -> None:
+        """Ends it; doing it twice does nothing."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle, self._ring, self.when = None, None, math.inf

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from interlaced.core.clock import SharedTimer
 from interlaced.core.failure import Failure
 from interlaced.core.model import Call, Reply
 from interlaced.core.ports import Clock, TimerHandle
@@ -56,13 +56,12 @@ class Flights:
     """The flights of one owner, each under a place of the owner's choice, and one timer for all of
     them: they begin together, and hardly ever is one of them late."""
 
-    __slots__ = ("_clock", "_flying", "_rings_at", "_timer")
+    __slots__ = ("_clock", "_flying", "_timer")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._flying: dict[Any, Flight] = {}
-        self._rings_at = math.inf
-        self._timer: TimerHandle | None = None
+        self._timer = SharedTimer(clock)
 
     def __len__(self) -> int:
         return len(self._flying)
@@ -70,8 +69,8 @@ class Flights:
     def add(self, place: Any, flight: Flight) -> None:
         """Keeps a flight until it is removed, and ends it in time."""
         self._flying[place] = flight
-        if flight.until < self._rings_at:
-            self._set(flight.until)
+        if flight.until < self._timer.when:
+            self._timer.ask(flight.until, self._ring)
 
     def remove(self, place: Any) -> None:
         """Forgets the flight at a place: it has landed."""
@@ -79,26 +78,15 @@ class Flights:
 
     def cancel(self) -> None:
         """Ends every flight, in the order in which they began, and the timer."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer, self._rings_at = None, math.inf
+        self._timer.off()
         flying, self._flying = self._flying, {}
         for flight in flying.values():
             flight.cancel()
 
-    def _set(self, when: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._rings_at = when
-        self._timer = self._clock.call_at(when, self._ring)
-
     def _ring(self) -> None:
         """Ends what is late, and sets the timer to what will be late next."""
-        self._timer, self._rings_at = None, math.inf
         now = self._clock.now()
         for flight in [each for each in self._flying.values() if each.until <= now]:
             flight.expire()
         if self._flying:
-            next_one = min(each.until for each in self._flying.values())
-            if next_one < self._rings_at:
-                self._set(next_one)
+            self._timer.ask(min(each.until for each in self._flying.values()), self._ring)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import Final
 
-from interlaced.core.ports import Clock, TimerHandle
+from interlaced.core.clock import SharedTimer
+from interlaced.core.ports import Clock
 from interlaced.transport.http_wire import Wire
 
 __all__ = ["MOST_IDLE", "Pool"]
@@ -19,15 +19,13 @@ class Pool:
     """Keeps connections for `idle` seconds of the Clock, or for less where the server says so, the
     freshest to be used first, so that the rest grow old and go."""
 
-    __slots__ = ("_clock", "_idle", "_now", "_rings_at", "_timer", "_wires")
+    __slots__ = ("_idle", "_now", "_timer", "_wires")
 
     def __init__(self, clock: Clock, idle: float) -> None:
-        self._clock = clock
         self._now = clock.now
         self._idle = idle
         self._wires: deque[Wire] = deque()
-        self._timer: TimerHandle | None = None
-        self._rings_at = math.inf
+        self._timer = SharedTimer(clock)
 
     def __len__(self) -> int:
         return len(self._wires)
@@ -59,20 +57,12 @@ class Pool:
             idle = wire.idle_limit
         wire.stale_at = when = self._now() + idle
         wires.append(wire)
-        if when < self._rings_at:
-            self._set(when)
-
-    def _set(self, when: float) -> None:
-        """Sets the one timer that serves all, however many come and go."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._rings_at = when
-        self._timer = self._clock.call_at(when, self._ring)
+        if when < self._timer.when:
+            self._timer.ask(when, self._ring)
 
     def _ring(self) -> None:
         """Closes what is too old, and sets the timer to what will be next."""
-        self._timer, self._rings_at = None, math.inf
-        wires, now = self._wires, self._clock.now()
+        wires, now = self._wires, self._now()
         for _ in range(len(wires)):
             wire = wires.popleft()
             if wire.is_open and wire.stale_at > now:
@@ -80,11 +70,9 @@ class Pool:
             else:
                 wire.drop()
         if wires:
-            self._set(min(wire.stale_at for wire in wires))
+            self._timer.ask(min(wire.stale_at for wire in wires), self._ring)
 
     def close(self) -> None:
         """Forgets every connection, and its timer; whoever made them closes them."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer, self._rings_at = None, math.inf
+        self._timer.off()
         self._wires.clear()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import math
+import weakref
 
 import pytest
 
-from interlaced.core.clock import Alarm, CurrentTask, LoopClock, TimeLimit
+from interlaced.core.clock import Alarm, CurrentTask, LoopClock, SharedTimer, TimeLimit
 from interlaced.testing.clock import VirtualClock
 
 
@@ -136,6 +139,57 @@ def test_an_alarm_leaves_a_cancellation_from_elsewhere_alone() -> None:
 
     clock.run(main())
     assert claims == [False, False]
+
+
+def test_a_shared_timer_rings_at_the_soonest_and_then_only_for_what_is_asked_anew() -> None:
+    clock = VirtualClock(start=0.0)
+    rung: list[float] = []
+    timer = SharedTimer(clock)
+
+    def ring() -> None:
+        rung.append(clock.now())
+
+    async def main() -> None:
+        for when in (5.0, 3.0, 4.0):
+            timer.ask(when, ring)
+        assert timer.when == 3.0
+        await clock.sleep(10)
+        assert (rung, timer.when) == ([3.0], math.inf)
+        timer.ask(12.0, ring)
+        timer.off()
+        timer.off()
+        await clock.sleep(10)
+        timer.ask(25.0, ring)
+        await clock.sleep(10)
+        assert rung == [3.0, 25.0]
+
+    clock.run(main())
+
+
+def test_a_shared_timer_keeps_nobody_once_it_is_off_or_has_rung() -> None:
+    clock = VirtualClock(start=0.0)
+
+    class Owner:
+        def __init__(self) -> None:
+            self.timer = SharedTimer(clock)
+            self.timer.ask(1.0, self.ring)
+
+        def ring(self) -> None:
+            """Is rung."""
+
+    async def main() -> None:
+        gc.disable()
+        try:
+            off, rung = Owner(), Owner()
+            off.timer.off()
+            await clock.sleep(2)
+            kept = [weakref.ref(off), weakref.ref(rung)]
+            del off, rung
+            assert [each() for each in kept] == [None, None], "without the collector"
+        finally:
+            gc.enable()
+
+    clock.run(main())
 
 
 def test_the_current_task_is_found_on_each_loop_and_outside_there_is_none() -> None:
