@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from interlaced.core.dispatch import Route
 from interlaced.core.failure import Failure, Reason
-from interlaced.core.flights import Begin, Flight, Land
+from interlaced.core.flights import Flight, Land, Opening
 from interlaced.core.model import Call, Handler, Reply
 from interlaced.core.ports import Exchange, QuickAttempt, TimerHandle
 
@@ -58,7 +58,7 @@ def flying(route: Handler[Call, Reply]) -> Handler[Call, Reply]:
     async def run(call: Call) -> Reply:
         landed: asyncio.Future[Reply | Failure | None]
         landed = asyncio.get_running_loop().create_future()
-        flight = begin(call, landed.set_result)
+        flight = begin(call, lambda _, result: landed.set_result(result))
         if flight is None:
             return await route(call)
         timer = flight.watch()
@@ -78,8 +78,8 @@ class ScriptedFlight:
     """A flight whose answer comes from a coroutine."""
 
     def __init__(self, attempt: asyncio.Task[Reply], call: Call, land: Land) -> None:
-        self.until, self.tally = call.deadline, None
-        self._attempt, self._call, self._land = attempt, call, land
+        self.call, self.until, self.tally, self.place = call, call.deadline, None, 0
+        self._attempt, self._land = attempt, land
         self._is_over = False
         attempt.add_done_callback(self._end)
 
@@ -90,11 +90,11 @@ class ScriptedFlight:
     def _come(self, result: Reply | BaseException) -> None:
         self._is_over = True
         if isinstance(result, Reply):
-            self._land(result)
+            self._land(self, result)
         else:
             assert isinstance(result, Exception)
-            self._call.tried = result
-            self._land(None)
+            self.call.tried = result
+            self._land(self, None)
 
     def watch(self) -> TimerHandle:
         """Is for those who have no timer of their own, as a fan-out has."""
@@ -115,15 +115,18 @@ class ScriptedFlight:
 Perform: TypeAlias = Callable[[Call], Coroutine[Any, Any, Reply]]
 
 
-def in_flight(perform: Perform) -> tuple[Perform, Begin]:
+def in_flight(perform: Perform) -> tuple[Perform, Opening]:
     """Returns what goes on with a call whose flight failed, and what begins calls in flight."""
 
-    def begin(call: Call, land: Land) -> Flight | None:
-        return ScriptedFlight(asyncio.get_running_loop().create_task(perform(call)), call, land)
+    def opening(land: Land) -> Callable[[Call], Flight]:
+        def begin(call: Call) -> Flight:
+            return ScriptedFlight(asyncio.get_running_loop().create_task(perform(call)), call, land)
+
+        return begin
 
     async def go_on(call: Call) -> Reply:
         tried, call.tried = call.tried, None
         assert tried is not None
         raise tried
 
-    return go_on, begin
+    return go_on, opening

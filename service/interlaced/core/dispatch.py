@@ -156,7 +156,7 @@ async def _landed(begin: Begin, call: Call) -> Reply | None:
     """Waits for a call in flight; None if it did not begin, or has to go on in a coroutine."""
     waiter: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
 
-    def land(result: Any) -> None:
+    def land(_: Flight, result: Any) -> None:
         if not waiter.done():
             waiter.set_result(result)
 

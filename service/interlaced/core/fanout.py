@@ -8,13 +8,12 @@ import math
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from interlaced.core.branches import Plan, Rule
 from interlaced.core.failure import Failure, Reached, Reason
-from interlaced.core.flights import Begin, Flights
+from interlaced.core.flights import Flight, Flights, Opening
 from interlaced.core.model import Argument, Call, Effort, Payload, Reply
 from interlaced.core.path import Path
 from interlaced.core.ports import Clock
@@ -71,13 +70,13 @@ class FanOut:
         call: Callable[[Call], Coroutine[Any, Any, Reply]],
         extract: Extract,
         deadline: float,
-        begin: Begin | None = None,
+        opening: Opening | None = None,
     ) -> None:
-        """`call` performs a call in a task, `begin` in flight where it can."""
+        """`call` performs a call in a task, `opening` begins it in flight where it can."""
         self._plan = plan
         self._clock = clock
         self._call = call
-        self._begin = begin
+        self._begin = None if opening is None else opening(self._came)
         self._extract = extract
         self._deadline = deadline
         self._branch_deadline = deadline - min(_MARGIN, max(0.0, (deadline - clock.now()) / 20))
@@ -163,18 +162,18 @@ class FanOut:
         until = now + branch.timeout
         call.begin(now, until if until < self._branch_deadline else self._branch_deadline)
         self._started.add(place)
-        begin = self._begin
-        flight = None if begin is None else begin(call, partial(self._came, place, call))
+        flight = None if self._begin is None else self._begin(call)
         if flight is None:
             self._tasks[place] = self._loop.create_task(self._run(place, call))
         else:
             self._flights.add(place, flight)
 
-    def _came(self, place: int, call: Call, result: Reply | Failure | None) -> None:
+    def _came(self, flight: Flight, result: Reply | Failure | None) -> None:
         """Settles a branch that was in flight, or lets a task go on with it."""
+        place = flight.place
         self._flights.remove(place)
         if result is None:
-            self._tasks[place] = self._loop.create_task(self._run(place, call))
+            self._tasks[place] = self._loop.create_task(self._run(place, flight.call))
         else:
             self._land(place, result)
 
@@ -328,6 +327,7 @@ class FanOut:
     def _close(self, decision: Decision) -> None:
         """Cancels what runs, and lands what never began."""
         self.decision = decision
+        self._begin = None  # which holds this very object
         self._timer.cancel()
         self._flights.cancel()
         for place in range(len(self._outcomes)) if self._missing else ():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from interlaced.core.clock import SharedTimer
 from interlaced.core.failure import Failure
@@ -13,7 +13,7 @@ from interlaced.core.ports import Clock, TimerHandle
 if TYPE_CHECKING:
     from interlaced.core.dispatch import Tally
 
-__all__ = ["Begin", "Flight", "Flights", "Land"]
+__all__ = ["Begin", "Flight", "Flights", "Land", "Opening"]
 
 
 class Flight(Protocol):
@@ -23,8 +23,11 @@ class Flight(Protocol):
     each of them does nothing.
     """
 
+    call: Call
     until: float
     """When it is over, a time of the Clock; whoever began it sees to that."""
+    place: int
+    """Where its owner keeps it; the owner's to set."""
     tally: Tally | None
     """Counts it, while it is under way."""
 
@@ -41,7 +44,7 @@ class Flight(Protocol):
         ...
 
 
-Land: TypeAlias = Callable[[Reply | Failure | None], None]
+Land: TypeAlias = Callable[[Flight, Reply | Failure | None], None]
 """Is told how a flight ended. None says that its attempt failed, and that the way goes on (it may
 be tried again, or only has to be told): `call.tried` has the failure, and the call is now to be
 performed by the coroutine that performs any other, which begins behind that attempt."""
@@ -51,28 +54,33 @@ Begin: TypeAlias = Callable[[Call, Land], Flight | None]
 It returns None where anything on the call's way would wait, refuse or do more than send: then
 nothing has happened, and the coroutine does it all."""
 
+Opening: TypeAlias = Callable[[Land], Callable[[Call], Flight | None]]
+"""`Begin` in two steps, for who begins many calls: what stands between a flight and its owner is
+made once for all of them."""
+
 
 class Flights:
-    """The flights of one owner, each under a place of the owner's choice, and one timer for all of
+    """The flights of one owner, each at a place of the owner's choice, and one timer for all of
     them: they begin together, and hardly ever is one of them late."""
 
     __slots__ = ("_clock", "_flying", "_timer")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._flying: dict[Any, Flight] = {}
+        self._flying: dict[int, Flight] = {}
         self._timer = SharedTimer(clock)
 
     def __len__(self) -> int:
         return len(self._flying)
 
-    def add(self, place: Any, flight: Flight) -> None:
+    def add(self, place: int, flight: Flight) -> None:
         """Keeps a flight until it is removed, and ends it in time."""
         self._flying[place] = flight
+        flight.place = place
         if flight.until < self._timer.when:
             self._timer.ask(flight.until, self._ring)
 
-    def remove(self, place: Any) -> None:
+    def remove(self, place: int) -> None:
         """Forgets the flight at a place: it has landed."""
         del self._flying[place]
 

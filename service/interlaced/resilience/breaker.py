@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Final
 
 from interlaced.core.failure import Failure, Kind, Reached, Reason
 from interlaced.core.model import Request
@@ -37,6 +38,14 @@ class Verdict(enum.Enum):
     GOOD = "good"
     BAD = "bad"
     NOTHING = "nothing"
+
+
+# Python 3.11 takes longer to find an enum's member than a breaker needs for all the rest.
+_CLOSED: Final = BreakerState.CLOSED
+_OPEN: Final = BreakerState.OPEN
+_HALF_OPEN: Final = BreakerState.HALF_OPEN
+_GOOD: Final = Verdict.GOOD
+_BAD: Final = Verdict.BAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +100,9 @@ class Breaker:
     def enter(self) -> int:
         """Lets an attempt through and returns its ticket, which `leave` wants back; raises
         BREAKER_OPEN, with the time to the next probe as `retry_after`."""
-        if self.state is BreakerState.CLOSED:
+        if self.state is _CLOSED:
             return self.era  # as a flight does, which asks for nothing else
-        if self.state is BreakerState.OPEN:
+        if self.state is _OPEN:
             if self._clock.now() < self._probe_at:
                 raise self._failure(self._probe_at - self._clock.now())
             self._become(BreakerState.HALF_OPEN, "time for a probe")
@@ -107,12 +116,12 @@ class Breaker:
         about now and is ignored."""
         if ticket != self.era:
             return
-        if self.state is BreakerState.HALF_OPEN:
+        if self.state is _HALF_OPEN:
             self._leave_probe(verdict)
-        elif verdict is Verdict.GOOD:
+        elif verdict is _GOOD:
             self._in_a_row = 0
             self._window.count(self._clock.now())
-        elif verdict is Verdict.BAD:
+        elif verdict is _BAD:
             self._count_bad(self._clock.now())
 
     def _leave_probe(self, verdict: Verdict) -> None:

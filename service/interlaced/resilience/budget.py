@@ -34,9 +34,9 @@ class RetryBudget:
         self._window.advance(self._clock.now())
         return max(self._share * self._window.total, self._fewest) - self._window.marked
 
-    def add_call(self) -> None:
-        """Counts a call, not its retries."""
-        self._window.count(self._clock.now())
+    def add_call(self, now: float) -> None:
+        """Counts a call that begins `now`, not its retries."""
+        self._window.count(now)
 
     def try_spend(self) -> bool:
         """Takes one retry out of the budget if there is one."""

@@ -23,7 +23,7 @@ from interlaced.resilience.account import cancelled, settle_failed, tell_failed,
 from interlaced.resilience.attempt import Before, Timing
 from interlaced.resilience.breaker import Breaker, BreakerState, Verdict, judge, judge_cancel
 from interlaced.resilience.deadline import deadline_failure
-from interlaced.resilience.gates import Gate
+from interlaced.resilience.gates import Gate, nothing
 from interlaced.resilience.whole_call import Terms
 from interlaced.resilience.wiring import Wiring
 
@@ -66,7 +66,7 @@ def beginning(
         wiring=wiring,
         learn=timing.learn,
         breaker=breaker,
-        exits=tuple(gate.leave for gate in reversed(gates)),
+        exits=tuple(gate.leave for gate in reversed(gates) if gate.leave is not nothing),
     )
 
     def begin(call: Call, land: Land) -> _Flight | None:
@@ -88,7 +88,7 @@ def beginning(
             return None
         effort.attempts += 1
         effort.is_attempting = True
-        add_call()
+        add_call(began)
         return flight
 
     return begin
@@ -99,9 +99,9 @@ def _entering(gates: Sequence[Gate], revokes: Sequence[Callable[[], None]]) -> C
     entries = tuple(gate.try_enter for gate in gates)
 
     def try_enter() -> bool:
-        for passed, enter in enumerate(entries):
+        for enter in entries:
             if not enter():
-                for revoke in revokes[:passed]:
+                for revoke in revokes[: entries.index(enter)]:
                     revoke()
                 return False
         return True
@@ -109,18 +109,28 @@ def _entering(gates: Sequence[Gate], revokes: Sequence[Callable[[], None]]) -> C
     return try_enter
 
 
-def _uncounted() -> None:
+def _uncounted(_: float) -> None:
     """Where nothing is tried again, calls fill no budget."""
 
 
 class _Flight:
     """One call under way; see the port."""
 
-    __slots__ = ("_began", "_call", "_course", "_land", "_ticket", "exchange", "tally", "until")
+    __slots__ = (
+        "_began",
+        "_course",
+        "_land",
+        "_ticket",
+        "call",
+        "exchange",
+        "place",
+        "tally",
+        "until",
+    )
 
     def __init__(self, course: _Course, call: Call, land: Land, began: float, until: float) -> None:
         self._course = course
-        self._call = call
+        self.call = call
         self._land = land
         self._began = began
         self._ticket = 0 if course.breaker is None else course.breaker.era
@@ -128,13 +138,14 @@ class _Flight:
         self.exchange: Exchange | None = None
         """What is under way; None at its end."""
         self.tally: Tally | None = None
+        self.place = 0
 
     def receive(self, answer: object) -> None:
         """Takes what came, and lands the call with its reply or sends it on its further way."""
         if self.exchange is None:
             return
         self.exchange = None
-        course, call = self._course, self._call
+        course, call = self._course, self.call
         try:
             reply = course.read(answer, call)
         except Failure as failure:
@@ -145,7 +156,7 @@ class _Flight:
             call.effort.is_attempting = False
             course.attempted(course.now() - self._began, None)
             self._leave(_GOOD)
-            self._land(reply)
+            self._land(self, reply)
 
     def watch(self) -> TimerHandle:
         """Sets a timer that ends it in time."""
@@ -153,7 +164,7 @@ class _Flight:
 
     def expire(self) -> None:
         """Ends it: the attempt's own time is over, or the whole call's."""
-        call, wiring = self._call, self._course.wiring
+        call, wiring = self.call, self._course.wiring
         if not self._drop():
             return
         if self.until < call.deadline:
@@ -165,7 +176,7 @@ class _Flight:
 
     def cancel(self) -> None:
         """Ends it for a caller who left; it stays `is_attempting`, which tells why."""
-        call, wiring = self._call, self._course.wiring
+        call, wiring = self.call, self._course.wiring
         if not self._drop():
             return
         tell_failed(call, wiring, self._began, cancelled(call, wiring.clock.now()))
@@ -181,15 +192,15 @@ class _Flight:
 
     def _fail(self, failure: Failure) -> None:
         course = self._course
-        settle_failed(self._call, course.wiring, self._began, failure)
+        settle_failed(self.call, course.wiring, self._began, failure)
         course.learn(failure)
         self._go_on(failure, judge(failure))
 
     def _go_on(self, tried: Exception, verdict: Verdict) -> None:
         """Leaves the rest of the way to a task."""
         self._leave(verdict)
-        self._call.tried = tried
-        self._land(None)
+        self.call.tried = tried
+        self._land(self, None)
 
     def _leave(self, verdict: Verdict) -> None:
         """Gives everything back."""

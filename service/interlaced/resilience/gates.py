@@ -10,7 +10,11 @@ from typing import Protocol
 
 from interlaced.core.model import Request
 
-__all__ = ["Gate"]
+__all__ = ["Gate", "nothing"]
+
+
+def nothing() -> None:
+    """Gives back what a gate holds that holds nothing."""
 
 
 class Gate(Protocol):

@@ -8,6 +8,7 @@ from interlaced.core.failure import Disposition, Failure, Reason
 from interlaced.core.model import Request
 from interlaced.core.ports import Clock
 from interlaced.resilience.bulkhead import Sleepers
+from interlaced.resilience.gates import nothing
 from interlaced.resilience.wiring import Wiring
 
 __all__ = ["Pause", "PauseGate", "release_spread"]
@@ -84,13 +85,14 @@ class PauseGate:
     and inside, for those that were queued when the upstream spoke.
     """
 
-    __slots__ = ("_max_wait", "_now", "_pause", "_wiring")
+    __slots__ = ("_max_wait", "_now", "_pause", "_wiring", "leave", "revoke")
 
     def __init__(self, pause: Pause, wiring: Wiring, *, max_wait: float) -> None:
         self._pause = pause
         self._wiring = wiring
         self._max_wait = max_wait
         self._now = wiring.clock.now
+        self.leave = self.revoke = nothing
 
     def try_enter(self) -> bool:
         """Lets it through if there is no pause."""
@@ -105,9 +107,3 @@ class PauseGate:
         except Failure as failure:
             raise self._wiring.refused(request, "pause", failure) from None
         self._wiring.waited(request, "pause", since, "upstream_asked")
-
-    def leave(self) -> None:
-        """Has nothing to give back."""
-
-    def revoke(self) -> None:
-        """Has nothing to take back."""

@@ -58,7 +58,7 @@ def whole_call(
                 await gate.enter(request)
             is_in = True
             if add_call is not None:
-                add_call()
+                add_call(clock.now())
             try:
                 return await follow(request)
             except Failure as failure:

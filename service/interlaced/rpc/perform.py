@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,19 +47,21 @@ class Performer:
             raise told from error
         return reply
 
-    def begin(self, call: Call, land: Land) -> Flight | None:
-        """Begins one call if nothing holds it up; see `Begin`. One with a trace of its own needs a
-        task, whose context it is told in."""
-        if call.metadata:
-            return None
+    def opening(self, land: Land) -> Callable[[Call], Flight | None]:
+        """Returns what begins a call if nothing holds it up; see `Opening`. One with a trace of its
+        own needs a task, whose context it is told in."""
+        follow, least = self.follow_at_once, self.limit - _MARGIN
 
-        def landed(result: Reply | Failure | None) -> None:
-            if isinstance(result, Reply) and len(result.payload.data) > self.limit - _MARGIN:
+        def landed(flight: Flight, result: Reply | Failure | None) -> None:
+            if isinstance(result, Reply) and len(result.payload.data) > least:
                 try:
-                    check_fit(result, self.limit, call)
+                    check_fit(result, self.limit, flight.call)
                 except Failure as failure:
                     log_failure("call.failed", failure)
                     result = failure
-            land(result)
+            land(flight, result)
 
-        return self.follow_at_once(call, landed)
+        def begin(call: Call) -> Flight | None:
+            return None if call.metadata else follow(call, landed)
+
+        return begin

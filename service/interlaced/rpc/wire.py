@@ -101,46 +101,30 @@ def joined(replies: Sequence[bytes]) -> bytes:
 def _outcome(outcome: Outcome) -> tuple[int, tuple[bytes, ...]]:
     """Returns the size and the parts of an encoded Outcome."""
     result, effort, name = outcome.result, outcome.effort, outcome.branch.encode()
-    own: tuple[bytes, ...]
+    label = name and _FIRST + _SHORTS[len(name)] + name
     if isinstance(result, Failure):
-        status = to_status(result).SerializeToString()
-        length = varint(len(status))
-        size, source, own = 1 + len(length) + len(status), b"", (_THIRD, length, status)
+        source, tag, data = b"", _THIRD, b""
+        content: bytes = to_status(result).SerializeToString()
     else:
-        source = _SOURCES[effort.source]
-        size, own = _payload(result.payload)
+        source, tag, data = _SOURCES[effort.source], _SECOND, result.payload.data
+        content = _kind(result.payload.media_type)
     if effort.ledger:
         took = _effort_with_ledger(effort, outcome.ended, source)
-        length = varint(len(took))
+        taken = varint(len(took))
     else:
         took = _effort(effort, outcome.ended, source)
-        length = _SHORTS[len(took)]
-    size += 1 + len(length) + len(took)
-    if not name:
-        return size, (*own, _FOURTH, length, took)
-    count = len(name)
-    return size + (2 if count < 0x80 else 3) + count, (
-        _FIRST,
-        _SHORTS[count],
-        name,
-        *own,
-        _FOURTH,
-        length,
-        took,
-    )
-
-
-def _payload(payload: Payload) -> tuple[int, tuple[bytes, ...]]:
-    """Returns the size and the parts of an outcome's payload."""
-    kind, data = _kind(payload.media_type), payload.data
+        taken = _SHORTS[len(took)]
+    size = len(label) + 2 + len(taken) + len(took)
     if not data:
-        head = varint(len(kind))
-        return 1 + len(head) + len(kind), (_SECOND, head, kind)
+        length = varint(len(content))
+        parts = (label, tag, length, content, _FOURTH, taken, took)
+        return size + len(length) + len(content), parts
     count = len(data)
     length = _SHORTS[count] if count < _SHORT else varint(count)
-    size = len(kind) + 1 + len(length) + count
-    head = _SHORTS[size] if size < _SHORT else varint(size)
-    return 1 + len(head) + size, (_SECOND, head, kind, _SECOND, length, data)
+    inner = len(content) + 1 + len(length) + count
+    head = _SHORTS[inner] if inner < _SHORT else varint(inner)
+    own = (label, tag, head, content, _SECOND, length, data, _FOURTH, taken, took)
+    return size + len(head) + inner, own
 
 
 @lru_cache(256)

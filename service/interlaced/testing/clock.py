@@ -17,14 +17,13 @@ ResultT = TypeVar("ResultT")
 class _Timer:
     """A timer of the virtual clock."""
 
-    __slots__ = ("callback", "is_cancelled")
+    __slots__ = ("callback",)
 
     def __init__(self, callback: Callable[[], object]) -> None:
-        self.callback = callback
-        self.is_cancelled = False
+        self.callback: Callable[[], object] | None = callback
 
     def cancel(self) -> None:
-        self.is_cancelled = True
+        self.callback = None  # as a loop's timer, it keeps nothing alive that it will not call
 
 
 class VirtualClock:
@@ -85,7 +84,7 @@ class VirtualClock:
         """Jumps to the next timer and calls it; returns False when there is none."""
         while self._timers:
             when, _, timer = heapq.heappop(self._timers)
-            if timer.is_cancelled:
+            if timer.callback is None:
                 continue
             self._now = max(self._now, when)
             timer.callback()

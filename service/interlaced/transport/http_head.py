@@ -44,6 +44,8 @@ _BODILESS: Final = frozenset((204, 304))
 _ODD: Final = frozenset(("content-encoding", "proxy-connection", "transfer-encoding", "upgrade"))
 """What a body's reader looks at, beside its length and whether the connection is kept."""
 _PRINTABLE: Final = bytes((9, *range(32, 127)))
+_LINE_ENDS: Final = tuple(b"\r\n" * max(0, count - 1) for count in range(MOST_HEADERS + 1))
+"""What is between so many lines."""
 _TIMEOUT = re.compile(r"(?:^|,)[ \t]*timeout[ \t]*=[ \t]*\"?([0-9]{1,9})\"?[ \t]*(?=,|$)", re.I)
 
 
@@ -61,6 +63,8 @@ class Head(NamedTuple):
 
 
 _names: dict[str, str] = {}
+_plain_names: dict[str, str] = {}
+"""Those of them that a plain head may have."""
 _MOST_NAMES: Final = 1024
 
 
@@ -70,8 +74,12 @@ def _lower(name: str) -> str:
     if not is_name(name):
         raise malformed()
     if len(_names) >= _MOST_NAMES:
-        _names.clear()  # whoever makes names up must not keep the usual ones out for good
+        # Whoever makes names up must not keep the usual ones out for good.
+        _names.clear()
+        _plain_names.clear()
     lower = _names[name] = name.lower()
+    if lower not in _ODD:
+        _plain_names[name] = lower
     return lower
 
 
@@ -132,35 +140,34 @@ def read_head(raw: bytes, *, is_bodiless: bool) -> Head:
     return Head(status, headers, length, is_kept, coding)
 
 
-def read_plain(raw: bytes) -> Head | None:
-    """Reads a whole head, as `read_head` does, if no reader could read it in another way; returns
-    None for any other, right or wrong, and where a name is new.
+def read_plain(raw: bytes) -> tuple[int, dict[str, str], int] | None:
+    """Reads status, headers and length of a whole head, as `read_head` does, if no reader could
+    read it in another way; returns None for any other, right or wrong, and where a name is new.
 
     A plain head is that of an answer with a body, on a connection that is kept: printable ASCII,
     each name once, one length, and nothing else that has to do with frame or coding.
     """
-    is_odd = len(raw.translate(None, _PRINTABLE)) != 2 * raw.count(b"\r\n")
-    if is_odd or len(raw) > LARGEST_LINE:
+    if len(raw) > LARGEST_LINE or not raw.isascii():
         return None
     lines = raw.decode("ascii").split("\r\n")
-    if len(lines) > MOST_HEADERS:
+    if len(lines) > MOST_HEADERS or raw.translate(None, _PRINTABLE) != _LINE_ENDS[len(lines)]:
         return None
     status = _plain_status(lines[0])
     headers: dict[str, str] = {}
-    find = _names.get
+    find = _plain_names.get
     del lines[0]
     for line in lines:
         name, colon, value = line.partition(":")
         lower = find(name)
-        if lower is None or not colon or lower in headers:
+        if lower is None or not colon:
             return None
-        headers[lower] = value.strip(" \t")
+        headers[lower] = value.strip()  # of blanks and tabs: no other such thing is left
     length = headers.get("content-length", "")
     is_kept = "connection" not in headers or headers["connection"].lower() == "keep-alive"
     has_length = length.isdigit() and len(length) <= _LONGEST_LENGTH
-    if not (status and is_kept and has_length and _ODD.isdisjoint(headers)):
+    if not (status and is_kept and has_length and len(headers) == len(lines)):
         return None
-    return Head(status, headers, int(length), True, is_plain=True)
+    return status, headers, int(length)
 
 
 @lru_cache(4 * _REMEMBERED)  # Apache counts `max` down from 100

@@ -33,6 +33,8 @@ Answered = HttpResponse | Failure
 Receive = Callable[[Answered], None]
 """Is called with what became of a request."""
 
+_END: Final = b"\r\n\r\n"
+"""What is behind a head."""
 _MOST_INTERIM: Final = 64
 _MAYBE: Final = Reached.MAYBE
 _REPLIED: Final = Reached.REPLIED
@@ -238,35 +240,36 @@ class Wire(asyncio.Protocol):
         if held:
             seen = len(held)
             held += data
-            end = held.find(b"\r\n\r\n", max(0, seen - 3))
-            if end < 0:
+            if held.find(_END, max(0, seen - 3)) < 0:
                 check_begun(held, seen)
                 return
             data = bytes(held)
             held.clear()
-        else:
-            end = data.find(b"\r\n\r\n")
-            if end < 0:
-                check_begun(data, 0)
-                held += data
-                return
-        start, raw = end + 4, data[:end]
-        head = None if self._is_bodiless else read_plain(raw)
-        if head is None:
-            head = read_head(raw, is_bodiless=self._is_bodiless)
-        elif len(data) == start + head.length <= start + self._limit and self.is_sent:
-            # All of it, and no more: nothing is left to read.
-            effort.reached = _REPLIED
-            self._interim = 0
-            if "keep-alive" in head.headers:
-                self.idle_limit = idle_limit(head.headers["keep-alive"])
-            receive, self._receive, self._effort = self._receive, None, None
-            self._on_free(self)
-            if receive is not None:
-                receive(HttpResponse(head.status, head.headers, data[start:]))
+        raw, end, rest = data.partition(_END)
+        if not end:
+            check_begun(data, 0)
+            held += data
             return
+        start = len(raw) + len(end)
+        plain = None if self._is_bodiless else read_plain(raw)
+        if plain is None:
+            head = read_head(raw, is_bodiless=self._is_bodiless)
+        else:
+            status, headers, length = plain
+            if len(rest) == length <= self._limit and self.is_sent:
+                # All of it, and no more: nothing is left to read.
+                effort.reached = _REPLIED
+                self._interim = 0
+                if "keep-alive" in headers:
+                    self.idle_limit = idle_limit(headers["keep-alive"])
+                receive, self._receive, self._effort = self._receive, None, None
+                self._on_free(self)
+                if receive is not None:
+                    receive(HttpResponse(status, headers, rest))
+                return
+            head = Head(status, headers, length, is_kept=True, is_plain=True)
         if head.status < 200:
-            self._skip_interim(head, data[start:], effort)
+            self._skip_interim(head, rest, effort)
             return
         self._head = head
         if is_settled(head.status):

@@ -159,10 +159,14 @@ def test_a_call_is_counted_where_it_began_whatever_is_served_since() -> None:
 class Plane:
     """A flight that lands when it is told to, and writes down how it ended."""
 
-    def __init__(self, clock: VirtualClock, land: Land) -> None:
+    def __init__(self, clock: VirtualClock, call: Call, land: Land) -> None:
         self.tally: Tally | None = None
+        self.call, self.place = call, 0
         self.until = clock.now() + 2.0
-        self.clock, self.land, self.ends = clock, land, list[str]()
+        self.clock, self.to_land, self.ends = clock, land, list[str]()
+
+    def land(self, result: Reply | None) -> None:
+        self.to_land(self, result)
 
     def watch(self) -> TimerHandle:
         return self.clock.call_at(self.until, self.expire)
@@ -192,9 +196,9 @@ class Runway:
         self.handled.append(call)
         return Reply(Payload("text/plain", b"handled"))
 
-    def begin(self, _call: Call, land: Land) -> Flight | None:
+    def begin(self, call: Call, land: Land) -> Flight | None:
         if self.is_open:
-            self.planes.append(Plane(self.clock, land))
+            self.planes.append(Plane(self.clock, call, land))
         return self.planes[-1] if self.is_open else None
 
     async def ask(self) -> bytes:
@@ -249,7 +253,7 @@ def test_a_call_that_was_tried_in_flight_does_not_fly_again() -> None:
 
 def test_a_branch_in_flight_is_counted_by_its_tally() -> None:
     runway = Runway()
-    flight = runway.dispatch.begin(a_call("shop", "Get"), lambda _: None)
+    flight = runway.dispatch.begin(a_call("shop", "Get"), lambda *_: None)
     assert (runway.tally.count, runway.planes[0].tally) == (1, runway.tally)
     assert flight is runway.planes[0]
-    assert runway.dispatch.begin(a_call("shop", "Nobody"), lambda _: None) is None
+    assert runway.dispatch.begin(a_call("shop", "Nobody"), lambda *_: None) is None

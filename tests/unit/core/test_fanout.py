@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
+import weakref
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -118,8 +120,8 @@ def open_fan_out(
     *,
     extract: Extract = extract,
 ) -> FanOut:
-    call, begin = in_flight(perform) if Bench.in_flight else (perform, None)
-    return FanOut(plan, clock=clock, call=call, extract=extract, deadline=deadline, begin=begin)
+    call, opening = in_flight(perform) if Bench.in_flight else (perform, None)
+    return FanOut(plan, clock=clock, call=call, extract=extract, deadline=deadline, opening=opening)
 
 
 def test_all_ends_at_the_first_failure() -> None:
@@ -338,3 +340,26 @@ def test_whatever_happens_there_is_one_outcome_per_branch_in_time_and_nothing_le
         again.reasons(),
         again.landed,
     )
+
+
+def test_what_is_over_is_given_back_without_the_collector() -> None:
+    """Its outcomes hold bodies, and a service collects seldom."""
+    clock = VirtualClock()
+
+    async def answer(_call: Call) -> Reply:
+        await clock.sleep(1.0)
+        return Reply(Payload("text/plain", b""))
+
+    async def main() -> weakref.ref[FanOut]:
+        plan = Plan([leg("a"), leg("b")], ALL)
+        fan_out = open_fan_out(plan, clock, answer, clock.now() + 10.0)
+        async with fan_out:
+            assert len(await fan_out.finish()) == 2
+        return weakref.ref(fan_out)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert clock.run(main())() is None
+    finally:
+        gc.enable()

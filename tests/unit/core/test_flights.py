@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from interlaced.core.dispatch import Tally
 from interlaced.core.flights import Flights
+from interlaced.core.model import Call, Effort
 from interlaced.core.ports import TimerHandle
 from interlaced.testing.clock import VirtualClock
 
@@ -12,9 +13,11 @@ class Plane:
     """A flight that writes down how it ended."""
 
     tally: Tally | None = None
+    place = -1
 
     def __init__(self, log: list[str], name: str, until: float) -> None:
         self.until, self.name, self.log = until, name, log
+        self.call = Call(deadline=until, effort=Effort(0.0), connector="c", operation="o")
 
     def watch(self) -> TimerHandle:
         raise NotImplementedError  # its owner has a timer
@@ -34,22 +37,24 @@ class Field:
         self.timers = 0
         self.flights = Flights(self.clock)
 
-    def add(self, name: str, until: float) -> None:
+    def add(self, place: int, name: str, until: float) -> None:
         plane = Plane(self.log, name, self.clock.now() + until)
 
         def expire() -> None:
-            self.flights.remove(name)
+            self.flights.remove(plane.place)
             self.log.append(f"{name} at {self.clock.now() - self.start:g}")
 
         plane.expire = expire  # type: ignore[method-assign]  # as a landing does
-        self.flights.add(name, plane)
+        self.flights.add(place, plane)
 
     async def main(self) -> None:
         self.start = self.clock.now()
-        for name, until in (("b", 2.0), ("a", 1.0), ("c", 3.0), ("also a", 1.0), ("gone", 2.5)):
-            self.add(name, until)
+        gone = 4
+        planned = ("b", 2.0), ("a", 1.0), ("c", 3.0), ("also a", 1.0), ("gone", 2.5)
+        for place, (name, until) in enumerate(planned):
+            self.add(place, name, until)
         await self.clock.sleep(2.2)
-        self.flights.remove("gone")
+        self.flights.remove(gone)
         await self.clock.sleep(5)
 
 
@@ -65,8 +70,8 @@ def test_what_is_cancelled_neither_lands_nor_expires() -> None:
     flights = Flights(clock)
 
     async def main() -> None:
-        for name in ("one", "two"):
-            flights.add(name, Plane(log, name, clock.now() + 1.0))
+        for place, name in enumerate(("one", "two")):
+            flights.add(place, Plane(log, name, clock.now() + 1.0))
         flights.cancel()
         await clock.sleep(2.0)
         flights.cancel()
@@ -84,19 +89,19 @@ def test_a_flight_that_begins_while_another_expires_is_watched_too() -> None:
         late = Plane(log, "late", clock.now() + 1.0)
 
         def expire() -> None:
-            flights.remove("late")
-            flights.add("next", following)
+            flights.remove(late.place)
+            flights.add(1, following)
 
         following = Plane(log, "next", clock.now() + 2.0)
 
         def follow() -> None:
-            flights.remove("next")
+            flights.remove(following.place)
             log.append("next")
 
         following.expire = follow  # type: ignore[method-assign]  # as a landing does
         late.expire = expire  # type: ignore[method-assign]  # as a landing does
-        flights.add("late", late)
-        flights.add("far", Plane(log, "far", clock.now() + 9.0))
+        flights.add(0, late)
+        flights.add(2, Plane(log, "far", clock.now() + 9.0))
         await clock.sleep(2.5)
 
     clock.run(main())

@@ -17,7 +17,7 @@ def make(share: float, clock: VirtualClock) -> RetryBudget:
 def test_a_quiet_connector_may_retry_once_a_second():
     clock = VirtualClock()
     budget = make(0.1, clock)
-    budget.add_call()
+    budget.add_call(clock.now())
     assert sum(budget.try_spend() for _ in range(100)) == 10
 
     clock.run(clock.sleep(10.0))
@@ -28,13 +28,14 @@ def test_a_busy_connector_may_retry_its_share():
     clock = VirtualClock()
     budget = make(0.2, clock)
     for _ in range(1000):
-        budget.add_call()
+        budget.add_call(clock.now())
     assert sum(budget.try_spend() for _ in range(1000)) == 200
 
 
 def test_a_share_of_nothing_allows_none():
-    budget = make(0.0, VirtualClock())
-    budget.add_call()
+    clock = VirtualClock()
+    budget = make(0.0, clock)
+    budget.add_call(clock.now())
     assert not budget.try_spend()
 
 
@@ -55,7 +56,7 @@ def test_retries_never_pass_the_larger_of_share_and_minimum(steps: list[tuple[fl
     for wait, load in steps:
         clock.run(clock.sleep(wait))
         for _ in range(load):
-            budget.add_call()
+            budget.add_call(clock.now())
             calls += 1
             spent += budget.try_spend()
     windows = (clock.now() - 1000.0) // 10 + 1

@@ -39,7 +39,7 @@ def flown(stack: Stack, call: Any) -> tuple[bool, list[Any]]:
     landed: list[Any] = []
 
     async def main() -> bool:
-        flight = stack.route.begin(call, landed.append)
+        flight = stack.route.begin(call, lambda _, result: landed.append(result))
         await stack.clock.sleep(1.0)
         return flight is not None
 
@@ -135,7 +135,7 @@ def test_a_flight_ends_once():
     landed: list[Any] = []
 
     async def main() -> None:
-        flight = stack.route.begin(stack.call(), landed.append)
+        flight = stack.route.begin(stack.call(), lambda _, result: landed.append(result))
         flight.cancel()
         for end in (flight.cancel, flight.expire):
             end()
@@ -167,7 +167,7 @@ def test_a_first_attempt_that_failed_is_not_tried_again_where_the_process_has_no
     call = stack.call()
 
     async def main() -> Failure:
-        stack.route.begin(call, landed.append)
+        stack.route.begin(call, lambda _, result: landed.append(result))
         while not landed:
             await asyncio.sleep(0)
         assert stack.admission.permits.try_take()

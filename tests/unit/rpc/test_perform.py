@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from structlog.testing import capture_logs
@@ -92,14 +94,16 @@ async def test_a_flight_lands_as_a_call_returns() -> None:
             deadline=1.0, effort=effort, connector="c", operation="o", metadata=metadata or {}
         )
 
-    performer, landed = Performer(perform, begin, 10_000), list[object]()
-    assert performer.begin(call({"traceparent": f"00-{TRACE}-{SPAN}-01"}), landed.append) is None
+    landed = list[object]()
+    begin_one = Performer(perform, begin, 10_000).opening(lambda _, result: landed.append(result))
+    assert begin_one(call({"traceparent": f"00-{TRACE}-{SPAN}-01"})) is None
     assert lands == []
-    performer.begin(call(), landed.append)
+    begin_one(call())
+    flight = cast("Flight", SimpleNamespace(call=call()))
     fits = Reply(Payload("text/plain", bytes(5000)))
     with capture_logs() as records:
         for result in (fits, None, Reply(Payload("text/plain", bytes(9000)))):
-            lands[0](result)
+            lands[0](flight, result)
     assert landed[:2] == [fits, None]
     assert isinstance(landed[2], Failure)
     assert landed[2].reason is Reason.TOO_LARGE

@@ -98,7 +98,7 @@ def _attempt(
     make, read, send, wall = recipe.build, recipe.read, transport.send, clock.wall
 
     async def attempt(call: Call) -> Reply:
-        return read(await send(make(call, prepared)), call, wall())
+        return read(await send(make(call, prepared)), call, wall)
 
     return attempt
 
@@ -118,6 +118,6 @@ def _quick(
     def read(answer: Answered, call: Call) -> Reply:
         if isinstance(answer, Failure):
             raise answer
-        return read_answer(answer, call, wall())
+        return read_answer(answer, call, wall)
 
     return QuickAttempt(ask, read)

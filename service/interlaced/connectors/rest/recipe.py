@@ -62,6 +62,8 @@ _UTF8 = ("", "utf-8", "utf8", "us-ascii", "ascii")
 
 _Headers: TypeAlias = list[tuple[str, str]]
 _Build: TypeAlias = Callable[[Call, Prepared], HttpRequest]
+_Read: TypeAlias = Callable[[HttpResponse, Call, Callable[[], float]], Reply]
+"""Takes an answer, its call, and the clock of the wall, which is read where a date is."""
 _Body: TypeAlias = Callable[[Call, _Headers], bytes | None]
 
 
@@ -79,7 +81,7 @@ class Recipe:
     parameters: tuple[Parameter, ...]
     effect: Effect
     build: Callable[[Call, Prepared], HttpRequest]
-    read: Callable[[HttpResponse, Call, float], Reply]
+    read: _Read
 
 
 def compile_operation(operation: OperationConfig, upstream: Upstream) -> Recipe:
@@ -386,7 +388,7 @@ def _describe(error: CodecError) -> str:
 # --- the answer ----------------------------------------------------------------------------------
 
 
-def _compile_read(operation: OperationConfig) -> Callable[[HttpResponse, Call, float], Reply]:
+def _compile_read(operation: OperationConfig) -> _Read:
     judge: Judge = compile_rules(operation.errors)
     fine = frozenset(range(200, 300)) - operation.errors.keys()
     pick = _compile_reply(operation)
@@ -394,10 +396,10 @@ def _compile_read(operation: OperationConfig) -> Callable[[HttpResponse, Call, f
     is_whole = pick is None and not operation.check
     may_be_empty = operation.method not in ("get", "options") and pick is None
 
-    def read(response: HttpResponse, call: Call, wall: float) -> Reply:
+    def read(response: HttpResponse, call: Call, wall: Callable[[], float]) -> Reply:
         status, body = response.status, response.body
         if status not in fine:
-            failure = judge(response, wall)
+            failure = judge(response, wall())
             if failure is not None:
                 raise failure
         if not body and (may_be_empty or status in (204, 205)):

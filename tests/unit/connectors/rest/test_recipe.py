@@ -73,7 +73,7 @@ def read(
     accept: tuple[str, ...] = (),
 ) -> Reply:
     response = HttpResponse(status, {"content-type": media_type} if media_type else {}, body)
-    return recipe(operation).read(response, make_call("Op", accept=accept), 0.0)
+    return recipe(operation).read(response, make_call("Op", accept=accept), lambda: 0.0)
 
 
 def unreadable(operation: dict[str, Any], body: bytes, **rest: Any) -> Failure:
