@@ -17,12 +17,14 @@ from interlaced.core.ports import Clock
 from interlaced.telemetry.log import log
 from interlaced.workers.orders import Order, Report
 
-__all__ = ["Ending", "Keeper", "State"]
+__all__ = ["LONGEST_START", "Ending", "Keeper", "State"]
 
 _PAUSE = Backoff(0.1, 30.0)
 _SETTLED = 10.0
 """A worker that served so many seconds is no reason to wait longer before the next one."""
 _LONGEST_REPORT = 8 * 1024 * 1024
+LONGEST_START = 60.0
+"""How many seconds a worker may take until it says how its start went."""
 
 
 class State(enum.StrEnum):
@@ -48,7 +50,8 @@ class Keeper:
     """One seat. `run` keeps it taken until `stop` is called or `judge` raises.
 
     `judge` hears of every worker that ended by itself, and may raise to give up; `changed` is
-    called at each change of `state`.
+    called at each change of `state`. A worker that has not said how its start went in
+    `longest_start` seconds is killed.
     """
 
     index: int
@@ -56,6 +59,7 @@ class Keeper:
     clock: Clock
     judge: Callable[[Keeper, Ending], None]
     changed: Callable[[Keeper], None] = field(default=lambda _: None)
+    longest_start: float = LONGEST_START
     state: State = field(default=State.DOWN, init=False)
     started: int = field(default=0, init=False)
     """How many workers were started."""
@@ -113,16 +117,27 @@ class Keeper:
             return None
         if self._stopping.is_set():  # asked to while the process was being made
             self.terminate()
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("a worker has no pipes")
-        with contextlib.suppress(OSError):  # it ended before it read: the report says it, or none
-            process.stdin.write(self.order.write())
-            await process.stdin.drain()
-        report = Report.read(await process.stdout.readline())
+        report = await self._exchange(process)
         if report is not None and report.is_serving:
             log.info("worker.serving", worker=self.index, pid=process.pid)
             self._show(State.SERVING)
         return report
+
+    async def _exchange(self, process: asyncio.subprocess.Process) -> Report | None:
+        """Hands the order over and takes the report; None where there is none in time."""
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("a worker has no pipes")
+        try:
+            with TimeLimit(self.clock, self.clock.now() + self.longest_start):
+                with contextlib.suppress(OSError):  # it ended before it read: the report says it
+                    process.stdin.write(self.order.write())
+                    await process.stdin.drain()
+                return Report.read(await process.stdout.readline())
+        except TimeoutError:
+            seconds = self.longest_start
+            log.error("worker.hung", worker=self.index, pid=process.pid, seconds=seconds)
+            self.kill()
+            return None
 
     async def _pause(self, seconds: float) -> None:
         """Waits before the next worker, or until no other is to be started."""

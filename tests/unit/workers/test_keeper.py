@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fake_worker import DIE, HANG, REFUSE, SERVE, fake_command
+from structlog.testing import capture_logs
 
 from interlaced.core.clock import LoopClock
 from interlaced.core.tasks import end_tasks
@@ -28,14 +29,19 @@ class EnoughError(Exception):
 class Rig:
     """A keeper over fake workers, and what was heard of them."""
 
-    def __init__(self, mode: Path, most: int) -> None:
+    def __init__(self, mode: Path, most: int, longest_start: float) -> None:
         self.mode = mode
         self.most = most
         self.endings: list[Ending] = []
         self.states: list[State] = []
         self.changed = asyncio.Event()
         self.keeper = Keeper(
-            index=0, order=ORDER, clock=LoopClock(), judge=self.judge, changed=self.note
+            index=0,
+            order=ORDER,
+            clock=LoopClock(),
+            judge=self.judge,
+            changed=self.note,
+            longest_start=longest_start,
         )
         self.task = asyncio.create_task(self.keeper.run())
 
@@ -67,9 +73,9 @@ async def make(
     monkeypatch.setattr(module, "_command", lambda: fake_command(mode))
     rigs: list[Rig] = []
 
-    def start(does: str, *, most: int = 1) -> Rig:
+    def start(does: str, *, most: int = 1, longest_start: float = LIMIT) -> Rig:
         mode.write_text(does)
-        rigs.append(Rig(mode, most))
+        rigs.append(Rig(mode, most, longest_start))
         return rigs[-1]
 
     yield start
@@ -101,6 +107,17 @@ async def test_starts_that_fail_are_counted_until_somebody_has_had_enough(
         [None] * 3 if does == DIE else ["refused"] * 3
     )
     assert State.SERVING not in rig.states
+
+
+async def test_a_worker_that_hangs_at_its_start_is_killed_and_counts_as_not_started(
+    make: Callable[..., Rig],
+) -> None:
+    rig = make(HANG, most=2, longest_start=1.0)
+    with capture_logs() as records, pytest.raises(EnoughError):
+        await rig.end()
+    assert rig.endings == [Ending(-signal.SIGKILL, None, starts) for starts in (1, 2)]
+    assert State.SERVING not in rig.states
+    assert [(each["event"], each["seconds"]) for each in records] == [("worker.hung", 1.0)] * 2
 
 
 async def test_who_is_asked_to_end_ends_and_is_not_replaced(make: Callable[..., Rig]) -> None:

@@ -390,7 +390,7 @@ def _describe(error: CodecError) -> str:
 
 def _compile_read(operation: OperationConfig) -> _Read:
     judge: Judge = compile_rules(operation.errors)
-    fine = frozenset(range(200, 300)) - operation.errors.keys()
+    fine = frozenset(range(200, 300)).difference(operation.errors)
     pick = _compile_reply(operation)
     check_type = _compile_check(operation.produces)
     is_whole = pick is None and not operation.check
