@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from types import MappingProxyType
 
 from google.protobuf.duration_pb2 import Duration
@@ -58,6 +57,7 @@ _LONGEST_TIMEOUT = 10_000 * 365.25 * 86_400
 _LEDGER_BYTES = 4096
 # Room for `entries_omitted`, and for the detail's own type and length.
 _LEDGER_SPARE = 96
+_known_places: list[tuple[str, str]] = []
 
 
 class Fields(list[FieldViolation]):
@@ -222,16 +222,18 @@ def read_branches(
         messages = ()
     branches = [
         _branch(message, field, fields, Effort(now, ledger=[]) if wants_ledger else Effort(now))
-        for field, message in zip(_fields_of(len(messages)), messages, strict=True)
+        for field, message in zip(_places(len(messages)), messages, strict=False)
     ]
     fields.check()
     return tuple(branches)
 
 
-@lru_cache(64)
-def _fields_of(count: int) -> Sequence[tuple[str, str]]:
-    """Returns where so many branches stand, and their calls: made once, for the few wrong ones."""
-    return [(f"branches[{place}]", f"branches[{place}].call") for place in range(count)]
+def _places(count: int) -> Sequence[tuple[str, str]]:
+    """Returns where at least so many branches stand, and where their calls do: texts that only what
+    is wrong needs, made once."""
+    new = range(len(_known_places), count)
+    _known_places.extend((f"branches[{place}]", f"branches[{place}].call") for place in new)
+    return _known_places
 
 
 def _branch(
