@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from interlaced.core.dispatch import Route
 from interlaced.core.failure import Failure, Reason
-from interlaced.core.flights import Flight, Land, Opening
+from interlaced.core.flights import BeginFor, Flight, Land
 from interlaced.core.model import Call, Handler, Reply
 from interlaced.core.ports import Exchange, QuickAttempt, TimerHandle
 
@@ -115,10 +115,10 @@ class ScriptedFlight:
 Perform: TypeAlias = Callable[[Call], Coroutine[Any, Any, Reply]]
 
 
-def in_flight(perform: Perform) -> tuple[Perform, Opening]:
+def in_flight(perform: Perform) -> tuple[Perform, BeginFor]:
     """Returns what goes on with a call whose flight failed, and what begins calls in flight."""
 
-    def opening(land: Land) -> Callable[[Call], Flight]:
+    def begin_for(land: Land) -> Callable[[Call], Flight]:
         def begin(call: Call) -> Flight:
             return ScriptedFlight(asyncio.get_running_loop().create_task(perform(call)), call, land)
 
@@ -129,4 +129,4 @@ def in_flight(perform: Perform) -> tuple[Perform, Opening]:
         assert tried is not None
         raise tried
 
-    return go_on, opening
+    return go_on, begin_for

@@ -26,8 +26,6 @@ _BLANK = b" \t\r\n"
 def looks_like_json(data: bytes) -> bool:
     """Whether the first and the last byte could be JSON's: a page of HTML has neither. It costs
     nothing, and is what stands guard where bodies pass through unread."""
-    if data and data[0] in _FIRST and data[-1] in _LAST:
-        return True
     body = data.strip(_BLANK)
     return bool(body) and body[0] in _FIRST and body[-1] in _LAST
 

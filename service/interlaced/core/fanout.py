@@ -13,7 +13,7 @@ from typing import Any, Self, TypeAlias
 
 from interlaced.core.branches import Plan, Rule
 from interlaced.core.failure import Failure, Reached, Reason
-from interlaced.core.flights import Flight, Flights, Opening
+from interlaced.core.flights import BeginFor, Flight, Flights
 from interlaced.core.model import Argument, Call, Effort, Payload, Reply
 from interlaced.core.path import Path
 from interlaced.core.ports import Clock
@@ -70,13 +70,13 @@ class FanOut:
         call: Callable[[Call], Coroutine[Any, Any, Reply]],
         extract: Extract,
         deadline: float,
-        opening: Opening | None = None,
+        begin_for: BeginFor | None = None,
     ) -> None:
-        """`call` performs a call in a task, `opening` begins it in flight where it can."""
+        """`call` performs a call in a task, `begin_for` makes what begins it in flight."""
         self._plan = plan
         self._clock = clock
         self._call = call
-        self._begin = None if opening is None else opening(self._came)
+        self._begin = None if begin_for is None else begin_for(self._came)
         self._extract = extract
         self._deadline = deadline
         self._branch_deadline = deadline - min(_MARGIN, max(0.0, (deadline - clock.now()) / 20))
@@ -327,7 +327,7 @@ class FanOut:
     def _close(self, decision: Decision) -> None:
         """Cancels what runs, and lands what never began."""
         self.decision = decision
-        self._begin = None  # which holds this very object
+        self._begin = None  # it lands its flights here, and so it holds this very object
         self._timer.cancel()
         self._flights.cancel()
         for place in range(len(self._outcomes)) if self._missing else ():

@@ -13,7 +13,7 @@ from interlaced.core.ports import Clock, TimerHandle
 if TYPE_CHECKING:
     from interlaced.core.dispatch import Tally
 
-__all__ = ["Begin", "Flight", "Flights", "Land", "Opening"]
+__all__ = ["Begin", "BeginFor", "Flight", "Flights", "Land"]
 
 
 class Flight(Protocol):
@@ -54,9 +54,9 @@ Begin: TypeAlias = Callable[[Call, Land], Flight | None]
 It returns None where anything on the call's way would wait, refuse or do more than send: then
 nothing has happened, and the coroutine does it all."""
 
-Opening: TypeAlias = Callable[[Land], Callable[[Call], Flight | None]]
-"""`Begin` in two steps, for who begins many calls: what stands between a flight and its owner is
-made once for all of them."""
+BeginFor: TypeAlias = Callable[[Land], Callable[[Call], Flight | None]]
+"""Makes what begins calls for one owner, as `Begin` does: what stands between a flight and its
+owner is made once, and not for each."""
 
 
 class Flights:

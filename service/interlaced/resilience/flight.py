@@ -23,7 +23,7 @@ from interlaced.resilience.account import cancelled, settle_failed, tell_failed,
 from interlaced.resilience.attempt import Before, Timing
 from interlaced.resilience.breaker import Breaker, BreakerState, Verdict, judge, judge_cancel
 from interlaced.resilience.deadline import deadline_failure
-from interlaced.resilience.gates import Gate, nothing
+from interlaced.resilience.gates import Gate, no_op
 from interlaced.resilience.whole_call import Terms
 from interlaced.resilience.wiring import Wiring
 
@@ -66,7 +66,7 @@ def beginning(
         wiring=wiring,
         learn=timing.learn,
         breaker=breaker,
-        exits=tuple(gate.leave for gate in reversed(gates) if gate.leave is not nothing),
+        exits=tuple(gate.leave for gate in reversed(gates) if gate.leave is not no_op),
     )
 
     def begin(call: Call, land: Land) -> _Flight | None:

@@ -10,10 +10,10 @@ from typing import Protocol
 
 from interlaced.core.model import Request
 
-__all__ = ["Gate", "nothing"]
+__all__ = ["Gate", "no_op"]
 
 
-def nothing() -> None:
+def no_op() -> None:
     """Gives back what a gate holds that holds nothing."""
 
 

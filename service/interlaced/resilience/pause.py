@@ -8,7 +8,7 @@ from interlaced.core.failure import Disposition, Failure, Reason
 from interlaced.core.model import Request
 from interlaced.core.ports import Clock
 from interlaced.resilience.bulkhead import Sleepers
-from interlaced.resilience.gates import nothing
+from interlaced.resilience.gates import no_op
 from interlaced.resilience.wiring import Wiring
 
 __all__ = ["Pause", "PauseGate", "release_spread"]
@@ -92,7 +92,7 @@ class PauseGate:
         self._wiring = wiring
         self._max_wait = max_wait
         self._now = wiring.clock.now
-        self.leave = self.revoke = nothing
+        self.leave = self.revoke = no_op
 
     def try_enter(self) -> bool:
         """Lets it through if there is no pause."""

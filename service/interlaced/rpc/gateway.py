@@ -124,7 +124,7 @@ class Gateway:
             Plan(branches, read_policy(request.policy)),
             clock=self._clock,
             call=self._perform_branch,
-            opening=self._perform_branch.opening,
+            begin_for=self._perform_branch.begin_for,
             extract=self._extract,
             deadline=min(scope.deadline, scope.started + timeout),
         )

@@ -57,7 +57,6 @@ _LONGEST_TIMEOUT = 10_000 * 365.25 * 86_400
 _LEDGER_BYTES = 4096
 # Room for `entries_omitted`, and for the detail's own type and length.
 _LEDGER_SPARE = 96
-_known_places: list[tuple[str, str]] = []
 
 
 class Fields(list[FieldViolation]):
@@ -221,45 +220,37 @@ def read_branches(
         fields.refuse("branches", f"must hold at most {most} branches")
         messages = ()
     branches = [
-        _branch(message, field, fields, Effort(now, ledger=[]) if wants_ledger else Effort(now))
-        for field, message in zip(_places(len(messages)), messages, strict=False)
+        _branch(message, place, fields, Effort(now, ledger=[]) if wants_ledger else Effort(now))
+        for place, message in enumerate(messages)
     ]
     fields.check()
     return tuple(branches)
 
 
-def _places(count: int) -> Sequence[tuple[str, str]]:
-    """Returns where at least so many branches stand, and where their calls do: texts that only what
-    is wrong needs, made once."""
-    new = range(len(_known_places), count)
-    _known_places.extend((f"branches[{place}]", f"branches[{place}].call") for place in new)
-    return _known_places
-
-
 def _branch(
-    message: gateway_service_pb2.Branch, where: tuple[str, str], fields: Fields, effort: Effort
+    message: gateway_service_pb2.Branch, place: int, fields: Fields, effort: Effort
 ) -> Branch:
     name, inner, wanted = message.name, message.call, message.arguments_from
-    field, call_field = where
     if not 1 <= len(name) <= _LONGEST_NAME:
-        fields.refuse(f"{field}.name", f"must have from 1 to {_LONGEST_NAME} characters")
+        fields.refuse(f"branches[{place}].name", f"must have from 1 to {_LONGEST_NAME} characters")
     # Set field by field, as a Call is.
     branch = Branch.__new__(Branch)
     branch.name = name
+    call_field = f"branches[{place}].call"
     branch.call = _call(inner, call_field, fields, effort)
     branch.timeout = math.inf
     if inner.HasField("timeout"):
         branch.timeout = read_seconds(inner, "timeout", f"{call_field}.timeout", fields)
     branch.is_required = message.required
-    branch.arguments_from = _branch_arguments(wanted, field, fields) if wanted else ()
+    branch.arguments_from = _branch_arguments(wanted, place, fields) if wanted else ()
     return branch
 
 
 def _branch_arguments(
-    messages: Sequence[gateway_service_pb2.BranchArgument], branch: str, fields: Fields
+    messages: Sequence[gateway_service_pb2.BranchArgument], branch: int, fields: Fields
 ) -> tuple[BranchArgument, ...]:
     found = (
-        _branch_argument(message, f"{branch}.arguments_from[{place}]", fields)
+        _branch_argument(message, f"branches[{branch}].arguments_from[{place}]", fields)
         for place, message in enumerate(messages)
     )
     return tuple(argument for argument in found if argument is not None)

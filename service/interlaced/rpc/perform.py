@@ -47,9 +47,9 @@ class Performer:
             raise told from error
         return reply
 
-    def opening(self, land: Land) -> Callable[[Call], Flight | None]:
-        """Returns what begins a call if nothing holds it up; see `Opening`. One with a trace of its
-        own needs a task, whose context it is told in."""
+    def begin_for(self, land: Land) -> Callable[[Call], Flight | None]:
+        """Returns what begins a call if nothing holds it up; see `BeginFor`. One with a trace of
+        its own needs a task, whose context it is told in."""
         follow, least = self.follow_at_once, self.limit - _MARGIN
 
         def landed(flight: Flight, result: Reply | Failure | None) -> None:

@@ -268,6 +268,7 @@ class Wire(asyncio.Protocol):
                     receive(HttpResponse(status, headers, rest))
                 return
             head = Head(status, headers, length, is_kept=True, is_plain=True)
+            data, start = rest, 0  # nobody is shown the head again, or copies the body once more
         if head.status < 200:
             self._skip_interim(head, rest, effort)
             return

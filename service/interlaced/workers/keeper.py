@@ -17,14 +17,12 @@ from interlaced.core.ports import Clock
 from interlaced.telemetry.log import log
 from interlaced.workers.orders import Order, Report
 
-__all__ = ["LONGEST_START", "Ending", "Keeper", "State"]
+__all__ = ["Ending", "Keeper", "State"]
 
 _PAUSE = Backoff(0.1, 30.0)
 _SETTLED = 10.0
 """A worker that served so many seconds is no reason to wait longer before the next one."""
 _LONGEST_REPORT = 8 * 1024 * 1024
-LONGEST_START = 60.0
-"""How many seconds a worker may take until it says how its start went."""
 
 
 class State(enum.StrEnum):
@@ -59,7 +57,7 @@ class Keeper:
     clock: Clock
     judge: Callable[[Keeper, Ending], None]
     changed: Callable[[Keeper], None] = field(default=lambda _: None)
-    longest_start: float = LONGEST_START
+    longest_start: float
     state: State = field(default=State.DOWN, init=False)
     started: int = field(default=0, init=False)
     """How many workers were started."""

@@ -26,7 +26,7 @@ from interlaced.rpc.server import BindError, spell_address
 from interlaced.settings import Settings, SettingsError
 from interlaced.telemetry.log import log
 from interlaced.workers.admin import WorkerAdmin
-from interlaced.workers.keeper import LONGEST_START, Ending, Keeper, State
+from interlaced.workers.keeper import Ending, Keeper, State
 from interlaced.workers.merge import GroupMetrics
 from interlaced.workers.orders import GroupError, Order, Report
 from interlaced.workers.port import Port
@@ -46,8 +46,9 @@ _BEYOND_DRAIN = 5.0
 _LONGEST_FOLDER = 70
 """Unix sockets have paths of at most 104 bytes on some systems."""
 _LONGEST_SETTLING = 30.0
-_STARTS_TAKE = 4
-"""How many times as long a worker may be silent while it starts as when it serves, or a minute."""
+_LONGEST_START, _STARTS_TAKE = 60.0, 4
+"""For how many seconds a worker may be silent while it starts, or for how many times as long as
+when it serves, whichever is more."""
 
 
 @dataclass(eq=False)
@@ -211,7 +212,7 @@ class Supervisor:
             clock=self._clock,
             judge=self._judge,
             changed=self._note,
-            longest_start=max(LONGEST_START, _STARTS_TAKE * self._hung_after),
+            longest_start=max(_LONGEST_START, _STARTS_TAKE * self._hung_after),
         )
         worker = WorkerAdmin(index, path)
         return _Member(keeper, worker, Watch(keeper, worker, self._clock, self._hung_after))

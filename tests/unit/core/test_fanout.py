@@ -120,8 +120,10 @@ def open_fan_out(
     *,
     extract: Extract = extract,
 ) -> FanOut:
-    call, opening = in_flight(perform) if Bench.in_flight else (perform, None)
-    return FanOut(plan, clock=clock, call=call, extract=extract, deadline=deadline, opening=opening)
+    call, begin_for = in_flight(perform) if Bench.in_flight else (perform, None)
+    return FanOut(
+        plan, clock=clock, call=call, extract=extract, deadline=deadline, begin_for=begin_for
+    )
 
 
 def test_all_ends_at_the_first_failure() -> None:

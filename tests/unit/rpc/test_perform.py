@@ -95,7 +95,7 @@ async def test_a_flight_lands_as_a_call_returns() -> None:
         )
 
     landed = list[object]()
-    begin_one = Performer(perform, begin, 10_000).opening(lambda _, result: landed.append(result))
+    begin_one = Performer(perform, begin, 10_000).begin_for(lambda _, result: landed.append(result))
     assert begin_one(call({"traceparent": f"00-{TRACE}-{SPAN}-01"})) is None
     assert lands == []
     begin_one(call())

@@ -63,7 +63,7 @@ def play(scene: Scene) -> None:
     clock = VirtualClock(start=0.0)
 
     async def main() -> None:
-        seat = Seat(index=0, order=ORDER, clock=clock, judge=lambda *_: None)
+        seat = Seat(index=0, order=ORDER, clock=clock, judge=lambda *_: None, longest_start=60.0)
         seat.state = State.SERVING
         worker = Worker(clock)
         task = asyncio.create_task(Watch(seat, worker, clock, 15.0).run())
