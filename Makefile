@@ -19,13 +19,13 @@ run: $(VENV)/.installed ## The same server without the play; it stays up until C
 
 # What drives one process and no clock but its own runs beside what drives servers, and gives way to it.
 BESIDE := tests/broken tests/meta tests/typing tests/unit tests/vectors
-test: $(VENV)/.ready build/servers/.ready build/node/.ready ## Run every test
+test: $(VENV)/.compiled build/servers/.ready build/node/.ready ## Run every test
 	@mkdir -p build; nice $(BIN)/python -m pytest --quiet $(BESIDE) >build/tests-beside.log 2>&1 & beside=$$!; \
 	  trap 'kill $$beside' INT TERM; \
 	  $(BIN)/python -m pytest --quiet $(BESIDE:%=--ignore=%); result=$$?; \
 	  wait $$beside || result=$$?; cat build/tests-beside.log; exit $$result
 
-check: $(VENV)/.ready ## Format, lint, types, import contracts, protos, house rules
+check: $(VENV)/.compiled ## Format, lint, types, import contracts, protos, house rules
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/mypy
@@ -42,18 +42,19 @@ format: $(VENV)/.ready ## Format the code and the protos
 proto: $(VENV)/.ready ## Generate the stubs into the client package
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/generate_stubs.py
 
-bench: $(VENV)/.ready build/servers/.ready ## Run every benchmark, and write the report under build/bench
+bench: $(VENV)/.compiled build/servers/.ready ## Run every benchmark, and write the report under build/bench
 	@$(BIN)/interlace bench codecs
 	@$(BIN)/interlace bench service
 	@$(BIN)/interlace bench report
 
-bench-quick: $(VENV)/.ready build/servers/.ready ## The benchmarks that the budgets need, in at most 4 minutes
+bench-quick: $(VENV)/.compiled build/servers/.ready ## The benchmarks that the budgets need, in at most 4 minutes
 	@$(BIN)/interlace bench quick
 
 lock: ## Lock the dependencies anew (needs uv)
 	@requirements/lock.sh
 
 clean: ## Remove everything that was made here
+	rm -f service/interlaced/codecs/*.so
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
 
 $(VENV)/.created: tools/find_python.sh
@@ -70,6 +71,10 @@ $(VENV)/.installed: $(VENV)/.created requirements/build.txt requirements/runtime
 $(VENV)/.ready: $(VENV)/.installed requirements/check.txt requirements/test.txt requirements/bench.txt
 	@echo "installing the locked tools of checks, tests and benchmarks"
 	@$(PIP) --require-hashes -r requirements/check.txt -r requirements/test.txt -r requirements/bench.txt
+	@touch $@
+
+$(VENV)/.compiled: $(VENV)/.ready tools/compile.py service/interlaced/codecs/transcode_wire.py
+	@$(BIN)/python tools/compile.py
 	@touch $@
 
 build/servers/.ready: $(VENV)/.ready tools/fetch_test_servers.py

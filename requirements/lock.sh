@@ -9,7 +9,7 @@ compile() {
         --no-emit-package interlaced "$@"
 }
 compile pyproject.toml --all-extras -o requirements/runtime.txt
-for group in build check test bench; do
+for group in build compile check test bench; do
     compile --group "$group" -c requirements/runtime.txt -o "requirements/$group.txt"
 done
 # The two ends of what the client admits; tools/client_matrix.py proves both. Without --upgrade the

@@ -28,6 +28,7 @@ from benchmarks.harness.results import INTERLACE, Case, Sample
 from benchmarks.harness.stats import paired_ratio
 
 __all__ = [
+    "AS_IT_STANDS",
     "COMPILED",
     "DIRECTIONS",
     "INDENTED",
@@ -40,6 +41,8 @@ __all__ += ["transcode_cases", "transcoder_for"]
 
 ORACLE = "json_format"
 INDENTED = "json_format indented"
+AS_IT_STANDS = "interlace, not compiled"
+"""Interlace where it found no C compiler: it asks protobuf for each value."""
 COMPILED = "protobuf-py"
 DIRECTIONS = ("json_to_protobuf", "protobuf_to_json", "hot_path", "msgpack_to_protobuf")
 Sides = dict[str, Callable[[], Any]]
@@ -109,8 +112,16 @@ def _to_json(messages: list[Any], transcoder: Any) -> Sides:
         ORACLE: lambda message: _compact(message).encode(),
         "json_format+orjson": lambda message: orjson.dumps(json_format.MessageToDict(message)),
         INDENTED: lambda message: json_format.MessageToJson(message).encode(),
+        AS_IT_STANDS: _printer_of(type(messages[0])),
     }
     return {side: _in_turn(run, messages) for side, run in sides.items()}
+
+
+def _printer_of(made: type[Any]) -> Callable[[Any], bytes]:
+    from interlaced.codecs.transcode import Transcoder
+
+    to_json: Callable[[Any], bytes] = Transcoder(made, by_wire=False).to_json
+    return to_json
 
 
 def _hot_path(messages: list[Any], transcoder: Any) -> Sides:

@@ -18,6 +18,7 @@ LIBRARIES = (
     "grpcio",
     "hdrhistogram",
     "httptools",
+    "librt",
     "msgpack",
     "msgspec",
     "nats-py",
@@ -60,6 +61,7 @@ def describe(
         "optimized": sys.flags.optimize,
         "loop": loop,
         "protobuf": _protobuf(),
+        "transcoder": _transcoder(),
         "libraries": _versions(),
         "commit": _commit(),
         "load_before": list(os.getloadavg()),
@@ -127,6 +129,12 @@ def _protobuf() -> str:
     if kind != "upb":
         raise WrongProtobufError(f"protobuf runs on {kind!r}, not on upb")
     return kind
+
+
+def _transcoder() -> str:
+    from interlaced.codecs.transcode_wire import IS_COMPILED
+
+    return "compiled" if IS_COMPILED else "as it stands"
 
 
 def _versions() -> dict[str, str]:

@@ -43,27 +43,34 @@ from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError, EncodeError, Message
 
 from interlaced.codecs.codec import CodecError, Value
 from interlaced.codecs.json import read_constant, read_object
 from interlaced.codecs.transcode_careful import CarefulReader
 from interlaced.codecs.transcode_fast import UNUSUAL, FastReader
+from interlaced.codecs.transcode_layout import lay_out
 from interlaced.codecs.transcode_plan import Element, Kind, Plan, Plans
 from interlaced.codecs.transcode_print import Printer
+from interlaced.codecs.transcode_wire import IS_COMPILED, Layout, UnusualWire, print_wire
 
 __all__ = ["Transcoder"]
 
 M = TypeVar("M", bound=Message)
+
+_UNUSUAL_WIRE = (UnusualWire, EncodeError, IndexError, ValueError)
+"""What is raised where the wire form is not printed."""
 
 
 class Transcoder(Generic[M]):
     """JSON and plain data ⇄ messages of one type.
 
     `ignore_unknown` skips keys and names of enums that the message type does not have; without it
-    they are refused. `pool` is where the types of an Any are looked up. It may be used by several
-    threads at a time.
+    they are refused. `pool` is where the types of an Any are looked up. `by_wire` prints a message
+    by its wire form, which is faster where `transcode_wire` is compiled, and slower elsewhere. A
+    transcoder may be used by several threads at a time.
     """
 
     def __init__(
@@ -72,6 +79,7 @@ class Transcoder(Generic[M]):
         *,
         ignore_unknown: bool = False,
         pool: DescriptorPool | None = None,
+        by_wire: bool = IS_COMPILED,
     ) -> None:
         self._class = message
         self._ignore_unknown = ignore_unknown
@@ -82,8 +90,11 @@ class Transcoder(Generic[M]):
         self._careful = CarefulReader(self._plans, self._pool, ignore_unknown=ignore_unknown)
         self._spelled = self._compile(nulls=True)
         self._readers = self._order()
-        self._print = Printer(descriptor, self._plans, self._print_any).print
-        self._printers: dict[str, Printer] = {}
+        self._printers: dict[Descriptor, Printer] = {}
+        self._print = self._printer_of(descriptor).print
+        self._layout: Layout | None = None
+        if by_wire and self._element.kind is Kind.MESSAGE:
+            self._layout = lay_out(descriptor, self._plans, self._printer_of)
         self._encode = msgspec.json.Encoder().encode
 
     def _compile(self, *, nulls: bool) -> list[FastReader[M]]:
@@ -157,6 +168,11 @@ class Transcoder(Generic[M]):
 
     def to_json(self, message: M) -> bytes:
         """Writes compact JSON; CodecError for a time, a path or a Value that JSON cannot spell."""
+        if self._layout is not None:
+            try:
+                return print_wire(self._layout, message.SerializePartialToString())
+            except _UNUSUAL_WIRE:
+                pass  # the printer prints it, or says what is wrong
         try:
             return self._encode(self._print(message))
         except RecursionError as error:
@@ -177,14 +193,18 @@ class Transcoder(Generic[M]):
             raise CodecError("the type of an Any is not known here") from error
         except DecodeError as error:
             raise CodecError("the value of an Any is not of its type") from error
-        printer = self._printers.get(held.full_name)
-        if printer is None:
-            printer = Printer(held, self._plans, self._print_any)
-            self._printers[held.full_name] = printer
-        printed: Any = msgspec.json.decode(self._encode(printer.print(content)))
+        show = self._printer_of(held).print
+        printed: Any = msgspec.json.decode(self._encode(show(content)))
         if Element.of_message(held).kind is not Kind.MESSAGE:
             return {"@type": message.type_url, "value": printed}
         return {"@type": message.type_url, **printed}
+
+    def _printer_of(self, message: Descriptor) -> Printer:
+        printer = self._printers.get(message)
+        if printer is None:
+            printer = Printer(message, self._plans, self._print_any)
+            self._printers[message] = printer
+        return printer
 
 
 def _prefer(found: FastReader[M], readers: list[FastReader[M]]) -> list[FastReader[M]]:
