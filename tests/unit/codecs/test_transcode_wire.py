@@ -184,6 +184,7 @@ LEAF = Leaf(id="x", size=5, on=True, part=0.5).SerializeToString()
         pytest.param(b"\x10" + b"\xff" * 10 + b"\x01", id="a varint of eleven bytes"),
         pytest.param(b"\x0a" + b"\xff" * 9 + b"\x01", id="a length of 2 ** 64 - 1"),
         pytest.param(b"\x0a" + b"\xff" * 8 + b"\x7f", id="a length of 2 ** 63 - 1"),
+        pytest.param(b"\x0a\x81" + b"\x80" * 8 + b"\x01x", id="a length of 2 ** 63 + 1"),
         pytest.param(b"\x0a\x01\xff", id="not UTF-8"),
         pytest.param(b"\x0a\x03\xed\xa0\x80", id="half a surrogate pair"),
         pytest.param(b"\x00", id="a field without a number"),
@@ -213,6 +214,27 @@ def test_entries_of_maps_must_be_whole(name: str, data: bytes) -> None:
     assert chosen.show_bytes(Shelf, b"\x0a\x05\x0a\x01x\x10\x01") == b'{"wordCounts":{"x":"1"}}'
     with pytest.raises(chosen.refusals):
         chosen.show_bytes(Shelf, data)
+
+
+@each_way
+@pytest.mark.parametrize(
+    ("field", "held"),
+    [
+        pytest.param("one_bytes", b"\x05abc", id="bytes that are cut"),
+        pytest.param("one_fieldmask", b"\x05\x0a\x01a", id="a message that is cut"),
+        pytest.param("many_int32", b"\x01\x80\x01", id="a number that goes on behind its list"),
+        pytest.param("one_leaf", b"\x02\x10\x80\x01", id="a number behind its message"),
+        pytest.param("one_int64value", b"\x02\x08\x80\x01", id="a number behind its wrapper"),
+        pytest.param("one_int64value", b"\x04\x08\x01\x08\x02", id="a wrapper with two values"),
+        pytest.param("one_timestamp", b"\x04\x08\x01\x08\x02", id="a time with two seconds"),
+        pytest.param("one_duration", b"\x02\x18\x01", id="a duration with a third field"),
+    ],
+)
+def test_what_follows_a_tag_ends_where_it_says(name: str, field: str, held: bytes) -> None:
+    chosen = way(name)
+    tag = varint(Rich.DESCRIPTOR.fields_by_name[field].number << 3 | 2)
+    with pytest.raises(chosen.refusals):
+        chosen.show_bytes(Rich, tag + held)
 
 
 @each_way
@@ -263,6 +285,11 @@ def test_messages_in_messages_have_an_end(name: str) -> None:
     for depth in (101, 20_000):
         with pytest.raises(chosen.wire.UnusualWire):
             chosen.show_bytes(box, nest(depth))
+
+
+@each_way
+def test_messages_beside_each_other_have_none(name: str) -> None:
+    assert_same(name, Rich(many_leaf=[{}, {"size": 1}] * 100, map_leaf={"a": {}, "b": {}}))
 
 
 @pytest.mark.parametrize(
