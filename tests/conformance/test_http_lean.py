@@ -12,7 +12,7 @@ from short_http import ShortTransport
 from interlaced.core.clock import LoopClock
 from interlaced.core.model import Effort
 from interlaced.testing.transport_suite import TransportSuite
-from interlaced.transport.http import HttpRequest, HttpSettings, HttpTransport
+from interlaced.transport.http import HttpRequest, HttpResponse, HttpSettings, HttpTransport
 from interlaced.transport.http_lean import LeanTransport
 
 
@@ -42,6 +42,22 @@ class TestShortWay(TransportSuite):
 
     def make(self, settings: HttpSettings) -> HttpTransport:
         return ShortTransport(settings, LoopClock())
+
+
+class Streamed(LeanTransport):
+    """Reads every answer as a stream."""
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        async with self.stream(request) as stream:
+            body = b"".join([piece async for piece in stream])
+        return HttpResponse(stream.status, stream.headers, body)
+
+
+class TestStreamedWay(TransportSuite):
+    """It passes every clause where the body is read as it comes, too."""
+
+    def make(self, settings: HttpSettings) -> HttpTransport:
+        return Streamed(settings, LoopClock())
 
 
 async def test_the_second_request_goes_the_short_way() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import re
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, ClassVar
 
@@ -42,7 +42,7 @@ class Origin:
         self.connections = 0
         self.open = 0
         self.echoes = False
-        self.choose: Callable[[bytes], Sequence[bytes]] | None = None
+        self.choose: Callable[[bytes], Iterable[bytes]] | None = None
         self.arrived = asyncio.Event()
         self.left = asyncio.Event()
         self.url = ""
@@ -104,7 +104,7 @@ class Origin:
             await asyncio.sleep(0)  # so that the two arrive apart
         return True
 
-    async def _drip(self, pieces: Sequence[bytes], writer: asyncio.StreamWriter) -> bool:
+    async def _drip(self, pieces: Iterable[bytes], writer: asyncio.StreamWriter) -> bool:
         for piece in pieces:
             if piece == CLOSE:
                 return False

@@ -18,12 +18,13 @@ from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.model import Effort
 from interlaced.testing.transport_hostile import HostileClauses
 from interlaced.testing.transport_origin import CLOSE, HOLD, LATER, RESET, Origin, answer
+from interlaced.testing.transport_streams import StreamClauses
 from interlaced.transport.http import HttpSettings
 
 __all__ = ["Origin", "TransportSuite", "answer"]
 
 
-class TransportSuite(HostileClauses):
+class TransportSuite(HostileClauses, StreamClauses):
     """The clauses. `odd_answers` may be shortened by an implementation whose parser is known to
     let some of them pass; what it lets pass is then named in its own test."""
 

@@ -27,8 +27,13 @@ class Body(Protocol):
         coding that was declared."""
         ...
 
+    def take(self) -> bytes:
+        """Returns what is decoded of the body so far, and forgets it."""
+        ...
+
     def finish(self) -> bytes:
-        """Returns the decoded body; UPSTREAM_TRUNCATED if the coding is not at its end."""
+        """Returns the decoded body, or what nobody took of it; UPSTREAM_TRUNCATED if the coding is
+        not at its end."""
         ...
 
 
@@ -46,6 +51,11 @@ class _Plain:
             raise too_large(self._limit)
         self._pieces.append(piece)
 
+    def take(self) -> bytes:
+        body = self.finish()
+        self._pieces.clear()
+        return body
+
     def finish(self) -> bytes:
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
@@ -59,6 +69,7 @@ class _Zipped:
         self._is_gzip = is_gzip
         self._decoder = zlib.decompressobj(wbits=31) if is_gzip else None
         self._received = 0
+        self._taken = 0
         self._body = bytearray()
 
     def feed(self, piece: bytes) -> None:
@@ -89,9 +100,15 @@ class _Zipped:
         return decoder.unconsumed_tail or decoder.unused_data
 
     def _check(self) -> None:
-        size = len(self._body)
+        size = self._taken + len(self._body)
         if size > self._limit or (size > _RATIO_FROM and size > _RATIO * self._received):
             raise too_large(self._limit)
+
+    def take(self) -> bytes:
+        body = bytes(self._body)
+        self._taken += len(body)
+        self._body.clear()
+        return body
 
     def finish(self) -> bytes:
         decoder = self._decoder

@@ -1,15 +1,24 @@
-"""The transport port: one prepared request over HTTP/1.1 to one origin, and its whole answer."""
+"""The transport port: one prepared request over HTTP/1.1 to one origin, and its answer, whole or
+piece by piece."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from interlaced.core.model import Effort
 from interlaced.transport.tls import TlsSettings
 
-__all__ = ["HttpRequest", "HttpResponse", "HttpSettings", "HttpTransport", "Prepared"]
+__all__ = [
+    "HttpRequest",
+    "HttpResponse",
+    "HttpSettings",
+    "HttpStream",
+    "HttpTransport",
+    "Prepared",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +75,25 @@ class HttpResponse:
     body: bytes = field(repr=False)
 
 
+class HttpStream(Protocol):
+    """An answer whose body is still to come. Iterating gives the decoded body in pieces of at least
+    one byte, each once, and raises what `send` raises for what is wrong with it."""
+
+    @property
+    def status(self) -> int:
+        """The status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """As those of an HttpResponse."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Iterates over what is left of the body."""
+        ...
+
+
 class HttpTransport(Protocol):
     """A wire to one origin with its own pool of idle connections.
 
@@ -90,6 +118,16 @@ class HttpTransport(Protocol):
         UPSTREAM_UNAVAILABLE (the connection was lost), UPSTREAM_TRUNCATED (the body ended early),
         UPSTREAM_MALFORMED (not HTTP) or TOO_LARGE. Cancelling it closes the connection. After
         anything odd the connection is never used again.
+        """
+        ...
+
+    def stream(self, request: HttpRequest) -> AbstractAsyncContextManager[HttpStream]:
+        """Sends the request, and enters when the head of the answer is there.
+
+        The body is taken from the wire as fast as it is iterated over: what is ahead of that is a
+        few hundred kilobytes. `max_body` bounds it all the same, and so does the ratio of its
+        coding. Leaving before its end closes the connection. Failures, `effort.reached` and
+        cancelling are those of `send`; what came just before a failure may be lost with it.
         """
         ...
 

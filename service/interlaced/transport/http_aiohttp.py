@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import math
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +24,7 @@ from interlaced.core.failure import Failure, Reached, Reason
 from interlaced.core.model import Effort
 from interlaced.core.ports import Clock, Resolve
 from interlaced.transport.aiohttp_resolver import HouseResolver
-from interlaced.transport.decoding import ACCEPT_ENCODING, body_for, too_large
+from interlaced.transport.decoding import ACCEPT_ENCODING, Body, body_for, too_large
 from interlaced.transport.egress import EgressGuard, is_host_name, resolve, resolver_of
 from interlaced.transport.headers import check_header, check_target, is_name
 from interlaced.transport.http import HttpRequest, HttpResponse, HttpSettings, Prepared
@@ -125,6 +127,60 @@ async def _before_headers(_: object, context: SimpleNamespace, __: object) -> No
     context.trace_request_ctx.reached = Reached.MAYBE
 
 
+class _Stream:
+    """An answer whose body is read as it is iterated over."""
+
+    def __init__(self, response: aiohttp.ClientResponse, body: Body, effort: Effort) -> None:
+        self.status = response.status
+        self.headers = _headers(response)
+        self.is_whole = False
+        self._content = response.content
+        self._body = body
+        self._effort = effort
+        self._failure: Failure | None = None
+
+    def lose(self, _: object) -> None:
+        """Is told that the connection is closed. Where a later piece of the body was not HTTP,
+        aiohttp says so to nobody who reads it, and they would wait for ever."""
+        if not (self._content.is_eof() or self._content.exception()):
+            self._content.set_exception(aiohttp.http_exceptions.HttpProcessingError())
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._failure is None:
+            try:
+                return await self._read()
+            except Failure as failure:
+                self._failure = failure.but(reached=self._effort.reached)
+                self._failure.__cause__ = failure.__cause__
+            except (
+                aiohttp.ClientError,
+                aiohttp.http_exceptions.HttpProcessingError,
+                OSError,
+            ) as error:
+                self._failure = translate(error, self._effort)
+                self._failure.__cause__ = harmless(error)
+        raise self._failure
+
+    async def _read(self) -> bytes:
+        """The next piece; StopAsyncIteration at the end."""
+        taken = b""
+        while not (taken or self.is_whole):
+            piece = await self._content.readany()
+            if piece:
+                self._body.feed(piece)
+                taken = self._body.take()
+            else:
+                taken = self._body.finish()
+                self.is_whole = True
+                self._effort.reached = Reached.REPLIED
+        if not taken:
+            raise StopAsyncIteration
+        return taken
+
+
 class AiohttpTransport:
     """One origin over aiohttp. Build it at load, use it on one loop, close it there.
 
@@ -158,23 +214,28 @@ class AiohttpTransport:
         return _Prepared(method.upper(), ready)
 
     async def send(self, request: HttpRequest) -> HttpResponse:
+        async with self.stream(request) as answer:
+            body = b"".join([piece async for piece in answer])
+        return HttpResponse(answer.status, answer.headers, body)
+
+    @asynccontextmanager
+    async def stream(self, request: HttpRequest) -> AsyncIterator[_Stream]:
         effort = request.effort
         effort.reached = Reached.NOT_SENT
         once = _Once(effort)
         response = await self._begin(request, once)
+        is_whole = False
         try:
-            if is_settled(response.status):
-                effort.reached = Reached.REPLIED
-            body = await self._read(response, effort)
-        except BaseException:
-            response.close()
-            once.drop()  # nobody knows where in the answer it stands
-            raise
-        effort.reached = Reached.REPLIED
-        headers = _headers(response)
-        if once.wire is not None and self._connector is not None:
-            self._connector.answered(once.wire, headers)
-        return HttpResponse(response.status, headers, body)
+            answer = self._expect(response, effort)
+            with _told_of_the_end(once.wire, answer.lose):
+                yield answer
+            is_whole = answer.is_whole
+        finally:
+            if not is_whole:
+                response.close()
+                once.drop()  # nobody knows where in the answer it stands
+        if is_whole and once.wire is not None and self._connector is not None:
+            self._connector.answered(once.wire, answer.headers)
 
     async def close(self) -> None:
         self._is_closed = True
@@ -205,21 +266,20 @@ class AiohttpTransport:
         except (aiohttp.ClientError, OSError) as error:
             raise translate(error, request.effort) from harmless(error)
 
-    async def _read(self, response: aiohttp.ClientResponse, effort: Effort) -> bytes:
+    def _expect(self, response: aiohttp.ClientResponse, effort: Effort) -> _Stream:
+        """Looks at the head, and prepares for the body."""
         limit = self._settings.max_body
+        if is_settled(response.status):
+            effort.reached = Reached.REPLIED
         try:
             _check_strictly(response)
             coding = ", ".join(response.headers.getall("Content-Encoding", ()))
             body = body_for(coding, limit)
             if not coding and response.method != "HEAD" and (response.content_length or 0) > limit:
                 raise too_large(limit)
-            async for piece in response.content.iter_any():
-                body.feed(piece)
-            return body.finish()
         except Failure as failure:
             raise failure.but(reached=effort.reached) from failure.__cause__
-        except (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError) as error:
-            raise translate(error, effort) from harmless(error)
+        return _Stream(response, body, effort)
 
     def _open(self) -> aiohttp.ClientSession:
         """Opens the session, since it must be made on the loop that it runs on."""
@@ -257,6 +317,31 @@ class AiohttpTransport:
         if not self._guard.permits(str(place[0]), self._host):
             raise EgressRefusedError
         return socket.socket(family, kind, protocol)
+
+
+@contextmanager
+def _told_of_the_end(
+    wire: ResponseHandler | None, tell: Callable[[object], None]
+) -> Iterator[None]:
+    """Has somebody told, within the block, that the connection is closed."""
+    closed = wire.closed if wire is not None else None
+    if closed is None:  # it is closed already
+        tell(None)
+        yield
+        return
+    closed.remove_done_callback(_look)
+    closed.add_done_callback(_look)  # once, however many answers come over one connection
+    closed.add_done_callback(tell)
+    try:
+        yield
+    finally:
+        closed.remove_done_callback(tell)
+
+
+def _look(closed: asyncio.Future[None]) -> None:
+    """Looks at why a connection was closed: asyncio would log it as an error that nobody has."""
+    if not closed.cancelled():
+        closed.exception()
 
 
 def _check_strictly(response: aiohttp.ClientResponse) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +18,7 @@ from interlaced.transport.headers import check_header, is_name, is_target
 from interlaced.transport.http import HttpRequest, HttpResponse, HttpSettings, Prepared
 from interlaced.transport.http_dial import Dialer
 from interlaced.transport.http_pool import Pool
+from interlaced.transport.http_stream import LeanStream
 from interlaced.transport.http_wire import Answered, Receive, Wire
 from interlaced.transport.tls import client_context
 from interlaced.transport.wire_errors import lost_failure, unsendable
@@ -122,6 +124,38 @@ class LeanTransport:
         if isinstance(answer, Failure):
             raise answer
         return answer
+
+    @asynccontextmanager
+    async def stream(self, request: HttpRequest) -> AsyncIterator[LeanStream]:
+        effort, body = request.effort, request.body
+        effort.reached = _NOT_SENT
+        prepared = request.prepared
+        assert isinstance(prepared, _Prepared)  # noqa: S101  # made by this very object
+        head = self._head(prepared, request)
+        wire = self._pool.take()
+        is_new = wire is None
+        if wire is None:
+            wire = await self._connect()
+        answer = LeanStream(wire, asyncio.get_running_loop())
+        is_whole = body is None or len(body) <= _AT_ONCE
+        data = head + body if body and is_whole else head
+        wire.stream(data, effort, answer, is_head=prepared.is_head, is_whole=is_whole)
+        upload = None
+        if body is not None and not is_whole:
+            # On its own, since the far side may wait for us to read what it answers meanwhile.
+            upload = asyncio.create_task(_upload(wire, body, answer.over))
+        try:
+            await answer.headed
+            if is_new:
+                self._dialer.learn(wire)
+            answer.check()
+            yield answer
+        finally:
+            if not answer.over.done():
+                wire.drop()
+            if upload is not None:
+                upload.cancel()
+                await asyncio.wait({upload})
 
     def begin(self, request: HttpRequest, receive: Receive) -> Wire | None:
         """Sends a request at once and calls `receive` with its answer; returns the connection that

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from collections.abc import Callable
-from typing import Final, cast
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol, cast
 
 from httptools import HttpParserError, HttpResponseParser
 
@@ -26,7 +26,7 @@ from interlaced.transport.http_head import (
 )
 from interlaced.transport.wire_errors import is_settled, lost_failure, malformed, truncated
 
-__all__ = ["Answered", "Receive", "Wire"]
+__all__ = ["Answered", "Receive", "Sink", "Wire"]
 
 Answered = HttpResponse | Failure
 """What becomes of a request: a result, and no exception that nobody might collect."""
@@ -38,6 +38,22 @@ _END: Final = b"\r\n\r\n"
 _MOST_INTERIM: Final = 64
 _MAYBE: Final = Reached.MAYBE
 _REPLIED: Final = Reached.REPLIED
+
+
+class Sink(Protocol):
+    """Takes an answer as it comes. Whatever becomes of it, `end` is called once, and last."""
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Is told the head, unless the whole answer comes at once."""
+        ...
+
+    def feed(self, piece: bytes) -> None:
+        """Is given the next bytes of the decoded body."""
+        ...
+
+    def end(self, answer: Answered) -> None:
+        """Is given the answer with the rest of its body, or what went wrong."""
+        ...
 
 
 class _End:
@@ -85,6 +101,7 @@ class Wire(asyncio.Protocol):
         "_parser",
         "_pieces",
         "_receive",
+        "_sink",
         "_transport",
         "error",
         "idle_limit",
@@ -112,6 +129,7 @@ class Wire(asyncio.Protocol):
         self._parser = HttpResponseParser(self._end_of_other)
         self._transport: asyncio.Transport | None = None
         self._receive: Receive | None = None
+        self._sink: Sink | None = None
         self._blocked: asyncio.Future[None] | None = None
         self._effort: Effort | None = None
         self._head: Head | None = None
@@ -158,6 +176,25 @@ class Wire(asyncio.Protocol):
         effort.reached = _MAYBE
         assert self._transport is not None  # noqa: S101  # it is open
         self._transport.write(data)
+
+    def stream(
+        self, data: bytes, effort: Effort, sink: Sink, *, is_head: bool, is_whole: bool
+    ) -> None:
+        """As `ask`, with an answer that is handed over as it comes."""
+        self.begin(data, effort, sink.end)
+        self._is_bodiless = is_head
+        self.is_sent = is_whole
+        self._sink = sink
+
+    def hold(self) -> None:
+        """Reads no more until `go_on`."""
+        if self.is_open and self._transport is not None:
+            self._transport.pause_reading()
+
+    def go_on(self) -> None:
+        """Reads again."""
+        if self.is_open and self._transport is not None:
+            self._transport.resume_reading()
 
     def more(self, piece: memoryview) -> asyncio.Future[None] | None:
         """Writes the next piece of a request. Returns what to wait for before the next one, or
@@ -263,6 +300,7 @@ class Wire(asyncio.Protocol):
                 if "keep-alive" in headers:
                     self.idle_limit = idle_limit(headers["keep-alive"])
                 receive, self._receive, self._effort = self._receive, None, None
+                self._sink = None
                 self._on_free(self)
                 if receive is not None:
                     receive(HttpResponse(status, headers, rest))
@@ -295,6 +333,8 @@ class Wire(asyncio.Protocol):
             raise too_large(self._limit)
         if length == CHUNKED:
             self._guard = ChunkGuard(self._pieces)
+        if self._sink is not None:
+            self._sink.begin(head.status, head.headers)
 
     def _read_body(self, data: bytes, start: int, head: Head) -> None:
         """Takes a piece of the answer, whose body begins at `start` in it."""
@@ -322,6 +362,13 @@ class Wire(asyncio.Protocol):
             self._body.feed(self._take())
         if end >= 0:
             self._finish(head)
+        else:
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Gives what is there of the body to whoever wants it before its end."""
+        if self._sink is not None:
+            self._sink.feed(self._take() if self._body is None else self._body.take())
 
     def _take(self) -> bytes:
         """Returns what is there of the body, and forgets it."""
@@ -359,7 +406,7 @@ class Wire(asyncio.Protocol):
     def _settle(self, answer: Answered) -> None:
         """Hands the answer over and makes ready for the next request."""
         receive, self._receive = self._receive, None
-        self._effort = self._head = self._body = self._guard = None
+        self._effort = self._head = self._body = self._guard = self._sink = None
         self._interim = 0
         self._end_of_other.is_there = False
         self._release()

@@ -39,6 +39,38 @@ def test_what_was_coded_comes_back_however_it_is_cut(coding: str, data: bytes, s
     assert decode(coding, CODERS[coding](data), step=step) == data
 
 
+@pytest.mark.parametrize("coding", CODERS)
+@given(data=st.binary(max_size=2000), step=st.integers(1, 500))
+def test_what_is_taken_meanwhile_is_the_same_body(coding: str, data: bytes, step: int) -> None:
+    wire, taken = CODERS[coding](data), []
+    body = body_for(coding, MIB)
+    for start in range(0, len(wire), step):
+        body.feed(wire[start : start + step])
+        taken.append(body.take())
+    assert b"".join([*taken, body.finish()]) == data
+
+
+@pytest.mark.parametrize("coding", ["", "gzip", "deflate"])
+def test_the_limit_counts_what_was_taken(coding: str) -> None:
+    body = body_for(coding, MIB)
+    wire = CODERS[coding](Random(1).randbytes(MIB + 1))
+    with pytest.raises(Failure) as caught:
+        for start in range(0, len(wire), 1000):
+            body.feed(wire[start : start + 1000])
+            body.take()
+    assert caught.value.reason is Reason.TOO_LARGE
+
+
+def test_the_ratio_counts_what_was_taken() -> None:
+    body = body_for("gzip", 64 * MIB)
+    wire = gzip.compress(bytes(8 * MIB))
+    with pytest.raises(Failure) as caught:
+        for start in range(0, len(wire), 100):
+            body.feed(wire[start : start + 100])
+            body.take()
+    assert caught.value.reason is Reason.TOO_LARGE
+
+
 def test_a_large_body_comes_back() -> None:
     data = bytes(range(256)) * 4096
     assert decode("gzip", gzip.compress(data), step=65536) == data
