@@ -73,7 +73,7 @@ $(VENV)/.ready: $(VENV)/.installed requirements/check.txt requirements/test.txt 
 	@$(PIP) --require-hashes -r requirements/check.txt -r requirements/test.txt -r requirements/bench.txt
 	@touch $@
 
-$(VENV)/.compiled: $(VENV)/.ready tools/compile.py service/interlaced/codecs/transcode_wire.py
+$(VENV)/.compiled: $(VENV)/.ready tools/compile.py service/interlaced/codecs/transcode_times.py service/interlaced/codecs/transcode_wire.py
 	@$(BIN)/python tools/compile.py
 	@touch $@
 

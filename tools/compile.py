@@ -18,7 +18,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-MODULES = ("interlaced/codecs/transcode_wire.py",)
+MODULES = ("interlaced/codecs/transcode_times.py", "interlaced/codecs/transcode_wire.py")
 """They import nothing of ours, so that each is compiled alone."""
 SETUP = """
 import sys

@@ -15,7 +15,7 @@ from interlaced.codecs import transcode_layout, transcode_wire
 from interlaced.codecs.transcode_plan import Plans
 from interlaced.codecs.transcode_print import Printer
 
-__all__ = ["WAYS", "Way", "way"]
+__all__ = ["WAYS", "Way", "load", "way"]
 
 WAYS = ("as it stands", "as it is imported")
 
@@ -70,16 +70,16 @@ def way(name: str) -> Way:
     kept = dict(sys.modules)
     package = sys.modules["interlaced.codecs"]
     try:
-        wire = _load("interlaced.codecs.transcode_wire")
+        wire = load("interlaced.codecs.transcode_wire")
         package.transcode_wire = wire  # type: ignore[attr-defined]  # what `from` looks at first
-        layout = _load("interlaced.codecs.transcode_layout")
+        layout = load("interlaced.codecs.transcode_layout")
     finally:
         package.transcode_wire = transcode_wire  # type: ignore[attr-defined]  # as above
         sys.modules.update(kept)
     return Way(layout, wire)
 
 
-def _load(name: str) -> ModuleType:
+def load(name: str) -> ModuleType:
     """A module anew, from its source even if it was compiled."""
     package = sys.modules["interlaced.codecs"]
     file = f"{package.__path__[0]}/{name.rpartition('.')[2]}.py"

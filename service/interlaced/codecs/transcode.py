@@ -68,9 +68,10 @@ class Transcoder(Generic[M]):
     """JSON and plain data ⇄ messages of one type.
 
     `ignore_unknown` skips keys and names of enums that the message type does not have; without it
-    they are refused. `pool` is where the types of an Any are looked up. `by_wire` prints a message
-    by its wire form, which is faster where `transcode_wire` is compiled, and slower elsewhere. A
-    transcoder may be used by several threads at a time.
+    they are refused. `pool` is where the types of an Any are looked up. `by_wire` prints messages
+    and reads lists of times by their wire form, which is faster where `transcode_wire` and
+    `transcode_times` are compiled, and slower elsewhere. A transcoder may be used by several
+    threads at a time.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Transcoder(Generic[M]):
     ) -> None:
         self._class = message
         self._ignore_unknown = ignore_unknown
+        self._by_wire = by_wire
         self._pool = pool or descriptor_pool.Default()  # type: ignore[no-untyped-call]  # untyped stubs
         self._plans = Plans()
         descriptor: Any = message.DESCRIPTOR  # each back-end of protobuf has its own class of it
@@ -110,6 +112,7 @@ class Transcoder(Generic[M]):
                 original_names=original,
                 ignore_unknown=self._ignore_unknown,
                 nulls=nulls,
+                by_wire=self._by_wire,
             )
             for original in ((False, True) if several else (False,))
         ]

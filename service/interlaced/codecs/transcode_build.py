@@ -15,6 +15,8 @@ __all__ = ["DYNAMIC", "LONGS", "ONE_TIME", "Builder", "block", "child_of"]
 ONE_TIME = 2**40
 """What one Timestamp adds to a count of colons, besides its own: no text of JSON has so many."""
 
+_LENGTH_FOLLOWS = 2
+"""What the last three bits of a tag say where a length stands behind it."""
 LONGS = frozenset({Kind.INT64, Kind.UINT64})
 DYNAMIC = frozenset({Kind.STRUCT, Kind.VALUE, Kind.LIST})
 _MOST_INLINED = 24
@@ -24,19 +26,24 @@ _MOST_INLINED = 24
 class Builder:
     """Writes the lines of `build`; `plans` has the plan of each type by name.
 
-    With `nulls` they look for null, and convert the texts of 64-bit integers. `called` collects
-    the names of the types whose functions the lines call.
+    With `nulls` they look for null, and convert the texts of 64-bit integers. With `by_wire` they
+    merge a list of times as a whole, in its wire form. `called` collects the names of the types
+    whose functions the lines call.
     """
 
-    def __init__(self, plans: dict[str, Plan], *, nulls: bool, suffix: str = "") -> None:
+    def __init__(
+        self, plans: dict[str, Plan], *, nulls: bool, by_wire: bool, suffix: str = ""
+    ) -> None:
         self._plans = plans
         self._index = {name: index for index, name in enumerate(plans)}
         self._nulls = nulls
+        self._by_wire = by_wire
         self.called: list[str] = []
         self._message, self._data, self._value = f"m{suffix}", f"d{suffix}", f"v{suffix}"
         self._held, self._map, self._add = f"u{suffix}", f"w{suffix}", f"add{suffix}"
         # What is inlined has variables of its own, and inlines nothing.
-        self._inner = None if suffix else Builder(plans, nulls=nulls, suffix="1")
+        inner = None if suffix else Builder(plans, nulls=nulls, by_wire=by_wire, suffix="1")
+        self._inner = inner
 
     def write(self, plan: Plan) -> list[str]:
         """The lines that set the fields of m from d, and take those that are not there off n.
@@ -75,7 +82,8 @@ class Builder:
         if field.key is not None:
             return self._put_map(field, to)
         if field.repeated:
-            return self._put_list(element, to)
+            lines = self._put_list(element, to)
+            return self._put_times(plan, field, lines) if self._is_merged(element) else lines
         if element.message is None:
             return [_assign(self._message, field, self._convert(element, self._value))]
         if element.kind is not Kind.MESSAGE:
@@ -85,6 +93,15 @@ class Builder:
         held = self._held
         lines = [f"{held} = {to}", *self._build(element, held, self._value)]
         return [*lines, f"if not {has}: {held}.SetInParent()"]
+
+    def _is_merged(self, element: Element) -> bool:
+        return self._by_wire and element.kind is Kind.TIMESTAMP
+
+    def _put_times(self, plan: Plan, field: Field, otherwise: list[str]) -> list[str]:
+        """The lines for a list of times, and those for one with a time that is unusual."""
+        tag = plan.message.fields_by_name[field.name].number << 3 | _LENGTH_FOLLOWS
+        merge = f"{self._message}.MergeFromString(times({tag}, {self._value}))"
+        return [f"try: {merge}", *block("except UnusualTime:", otherwise)]
 
     def _put_list(self, element: Element, to: str) -> list[str]:
         value = self._value

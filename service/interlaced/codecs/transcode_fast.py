@@ -22,6 +22,7 @@ from interlaced.codecs.transcode_careful import DEEPEST
 from interlaced.codecs.transcode_forms import describe
 from interlaced.codecs.transcode_plan import Kind, Plans
 from interlaced.codecs.transcode_source import SourceWriter
+from interlaced.codecs.transcode_times import IS_COMPILED, UnusualTime, write_times
 from interlaced.codecs.wellknown import (
     CLOCK_SECONDS,
     HOUR_SECONDS,
@@ -57,6 +58,7 @@ class FastReader(Generic[M]):
     """The compiled reader of one message type, for one of the two spellings of its names.
 
     Without `nulls` it takes no null, but JSON's texts of 64-bit integers at a fraction of the cost.
+    With `by_wire` it merges lists of times in their wire form.
     """
 
     def __init__(
@@ -67,11 +69,12 @@ class FastReader(Generic[M]):
         original_names: bool,
         ignore_unknown: bool = False,
         nulls: bool = True,
+        by_wire: bool = IS_COMPILED,
     ) -> None:
         self._class = message
         descriptor: Any = message.DESCRIPTOR  # each back-end of protobuf has its own class of it
         reached = plans.reach(descriptor)
-        writer = SourceWriter(reached, original_names=original_names, nulls=nulls)
+        writer = SourceWriter(reached, original_names=original_names, nulls=nulls, by_wire=by_wire)
         self._ignore_unknown = ignore_unknown
         self._extendable = any(plan.message.is_extendable for plan in reached)
         self._known = {key for plan in reached for key in plan.by_spelling} - {
@@ -191,6 +194,7 @@ def _count_keys(data: bytes) -> int:
 _CALLED: dict[str, Any] = {
     "CodecError": CodecError,
     "UNSET": msgspec.UNSET,
+    "UnusualTime": UnusualTime,
     "boolean": {"true": True, "false": False}.__getitem__,
     "clock": CLOCK_SECONDS,
     "hours": HOUR_SECONDS,
@@ -200,6 +204,7 @@ _CALLED: dict[str, Any] = {
     "null": _read_null,
     "rests": REST_NANOS,
     "shorts": SHORT_NANOS,
+    "times": write_times,
     "wide": _read_wide,
     str(Kind.DURATION): read_span,
     str(Kind.FIELD_MASK): read_field_mask,

@@ -17,14 +17,22 @@ _SPARE = 3
 class SourceWriter:
     """Writes for the types in `reached`, with the JSON names or the original names of fields.
 
-    Without `nulls` the functions expect no null, and 64-bit integers that are integers.
+    Without `nulls` the functions expect no null, and 64-bit integers that are integers. With
+    `by_wire` they merge lists of times in their wire form.
     """
 
-    def __init__(self, reached: list[Plan], *, original_names: bool, nulls: bool = True) -> None:
+    def __init__(
+        self,
+        reached: list[Plan],
+        *,
+        original_names: bool,
+        nulls: bool = True,
+        by_wire: bool = False,
+    ) -> None:
         self._plans = {str(plan.message.full_name): plan for plan in reached}
         self._original = original_names
         self._index = {name: index for index, name in enumerate(self._plans)}
-        self._builder = Builder(self._plans, nulls=nulls)
+        self._builder = Builder(self._plans, nulls=nulls, by_wire=by_wire)
 
     def write(self) -> str:
         """The source of build0 and of count0, for the first type, and of what they call."""

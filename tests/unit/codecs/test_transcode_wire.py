@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rich_proto import POOL, Leaf, Rich, Shelf, draw_message
 from wire_rig import WAYS, Way, way
 
-from interlaced.codecs import transcode_wire
+from interlaced.codecs import transcode_times, transcode_wire
 from interlaced.codecs.codec import CodecError
 from interlaced.codecs.transcode import Transcoder
 
@@ -304,14 +304,16 @@ def test_what_is_left_alone_is_printed_by_the_printer(message: Message) -> None:
     assert json.loads(Transcoder(type(message), pool=POOL).to_json(message)) == want(message)
 
 
-def test_what_was_compiled_is_of_the_source_that_is_here() -> None:
-    source = Path(sys.modules["interlaced.codecs"].__path__[0]) / "transcode_wire.py"
+@pytest.mark.parametrize("module", [transcode_wire, transcode_times])
+def test_what_was_compiled_is_of_the_source_that_is_here(module: Any) -> None:
+    name = module.__name__.rpartition(".")[2]
+    source = Path(sys.modules["interlaced.codecs"].__path__[0]) / f"{name}.py"
     made = source.with_suffix(str(sysconfig.get_config_var("EXT_SUFFIX")))
-    assert made.is_file() == transcode_wire.IS_COMPILED
+    assert made.is_file() == module.IS_COMPILED
     if made.is_file():
         assert made.stat().st_mtime >= source.stat().st_mtime, "run `make .venv/.compiled`"
 
 
 def test_ci_tests_what_is_compiled() -> None:
-    assert transcode_wire.IS_COMPILED or not os.environ.get("CI")
+    assert (transcode_wire.IS_COMPILED and transcode_times.IS_COMPILED) or not os.environ.get("CI")
     assert not way("as it stands").wire.IS_COMPILED
