@@ -37,6 +37,11 @@ COLUMNS: Mapping[str, str] = {
     "p99_ms": "p99 ms",
     "p999_ms": "p99.9 ms",
     "max_ms": "max ms",
+    "opened_ms": "given up after, ms",
+    "recovered_ms": "first answer after its return, ms",
+    "whole_ms": "last failure after its return, ms",
+    "failed": "failed calls",
+    "failed_p50_ms": "a failed call, p50 ms",
     "errors": "errors",
 }
 """The figures that tables of the service show, in their order, with their heads."""

@@ -168,6 +168,19 @@ def _broker(results: Results) -> list[str]:
     return [*in_short(cases), case_table("NATS with JetStream", cases)]
 
 
+def _recovery(results: Results) -> list[str]:
+    cases = results.find("recovery")
+    said = (
+        "The breaker gives up on an upstream that is gone, so that calls fail at once and the "
+        "upstream is spared; by default it asks again after 5 s. That is what Interlace takes "
+        "longer to be well again. The baseline asks every time."
+    )
+    return [
+        *([paragraph(said)] if cases else []),
+        case_table("An upstream that resets its connections, refuses, and comes back", cases),
+    ]
+
+
 def _policies(results: Results) -> list[str]:
     cases = results.find("policies")
     shown = [_overhead(one) for one in cases if shown_ratio(one)]
@@ -224,6 +237,12 @@ SECTIONS: tuple[tuple[str, str, str, Part], ...] = (
     ("feeds", "Feeds", "How many events reach how many subscribers?", _feeds),
     ("broker", "NATS", "What do publishing and consuming cost?", _broker),
     ("latency", "Latency", "How long does a call take under load?", latency),
+    (
+        "recovery",
+        "Recovery",
+        "How soon is it well again after its upstream was gone?",
+        _recovery,
+    ),
     ("policies", "Policies", "What does each policy cost?", _policies),
     ("payloads", "Payloads", "What do size, format and TLS cost?", _payloads),
     ("scale", "Workers", "What do workers and boot cost?", _scale),
@@ -232,7 +251,7 @@ _KNOWN = (
     *("call", "fanout", "slow_branch", "fanout_slow", "session", "subscribe", "idle_subscriber"),
     *("session_beside_stream", "subscribe_odd"),
     *("nats", "nats_publish", "nats_consume", "publish", "policies", "payload", "tls", "workers"),
-    *("boot", "sweep", "latency", "overload", "raw_unary", "added_latency"),
+    *("boot", "sweep", "latency", "overload", "raw_unary", "added_latency", "recovery"),
 )
 
 

@@ -56,6 +56,7 @@ _SCENARIOS = {
     "overload": "Call",
     "added_latency": "One call at a time",
     "raw_unary": "Call",
+    "recovery": "Recovery",
     "transcode": "Transcoding",
     "hot_path": "The whole way",
 }

@@ -13,6 +13,7 @@ from benchmarks.service import (
     payloads,
     policies,
     rates,
+    recovery,
     tools,
     workers,
 )
@@ -36,6 +37,7 @@ ALL: Mapping[str, Scenario] = {
     "rates": rates.rates,
     "added_latency": added.added_latency,
     "raw_unary": tools.raw_unary,
+    "recovery": recovery.recovery,
 }
 """What `python -m benchmarks.service` runs."""
 QUICK = (

@@ -104,6 +104,9 @@ def assert_measured(case: Case) -> None:
     if case.scenario == "overload":
         assert all("goodput_share" in sample.values for sample in case.samples)
         return
+    if case.scenario == "recovery":
+        assert all(sample.values["failed"] > 0 for sample in case.samples)
+        return
     assert (case.ratio is not None) == (len(sides(case)) == 2)
     assert all(sample.values["errors"] == 0 for sample in case.samples)
 
