@@ -45,6 +45,7 @@ proto: $(VENV)/.ready ## Generate the stubs into the client package
 bench: $(VENV)/.compiled build/servers/.ready ## Run every benchmark, and write the report under build/bench
 	@$(BIN)/interlace bench codecs
 	@$(BIN)/interlace bench service
+	@$(BIN)/python -m benchmarks.flames || echo "no flame graphs; the rest of the page is whole"
 	@$(BIN)/interlace bench report
 
 bench-quick: $(VENV)/.compiled build/servers/.ready ## The benchmarks that the budgets need, in at most 4 minutes

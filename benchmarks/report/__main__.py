@@ -9,13 +9,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.flames import FILE, read_flames
 from benchmarks.harness.results import Run
 from benchmarks.report.page import render
 from benchmarks.summary import FOLDER, SUITES, read_runs
 
 __all__ = ["WrongDateError", "main", "write_report"]
 
-EXTRA = ("soak", "levers", "grpcio")
+EXTRA = ("soak", "levers", "grpcio", "flames")
 """Raw data of other measurements, which are linked where they lie beside the runs."""
 
 
@@ -37,7 +38,9 @@ def write_report(folder: Path, output: Path, *, command: str) -> Path:
         if folder.resolve() != output.resolve():
             shutil.copyfile(folder / name, output / name)
     path = output / "report.html"
-    path.write_text(render(runs, command=command, files=files), encoding="utf-8")
+    stacks = read_flames(folder / FILE)
+    page = render(runs, command=command, files=files, stacks=stacks)
+    path.write_text(page, encoding="utf-8")
     return path
 
 

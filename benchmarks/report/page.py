@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.flames import Flame
 from benchmarks.harness.results import Run
 from benchmarks.report import about
 from benchmarks.report.answer import answer, budgets
 from benchmarks.report.balance import dearer
 from benchmarks.report.codec_part import codec_sections
 from benchmarks.report.data import Results
+from benchmarks.report.flame import flames
 from benchmarks.report.markup import Safe, escape
 from benchmarks.report.service_part import SECTIONS, service_sections
 from benchmarks.report.style import STYLE
@@ -19,10 +21,13 @@ from benchmarks.summary import judge
 __all__ = ["render"]
 
 
-def render(runs: Sequence[Run], *, command: str, files: Sequence[str] = ()) -> str:
+def render(
+    runs: Sequence[Run], *, command: str, files: Sequence[str] = (), stacks: Sequence[Flame] = ()
+) -> str:
     """Return the page as one HTML document that loads nothing.
 
-    `files` names the raw data that lies beside it. Whatever was not measured says so.
+    `files` names the raw data that lies beside it; `stacks` are sampled. Whatever was not measured
+    says so.
     """
     judged = judge(runs)
     results = Results(tuple(runs))
@@ -33,6 +38,7 @@ def render(runs: Sequence[Run], *, command: str, files: Sequence[str] = ()) -> s
         dearer(results),
         budgets(judged),
         *service_sections(results),
+        flames(stacks),
         *codec_sections(results),
         about.machine(runs),
         about.method(),
@@ -59,6 +65,7 @@ def _navigation() -> Safe:
         ("dearer", "Dearer"),
         ("budgets", "Budgets"),
         *((anchor, name) for anchor, name, _, _ in SECTIONS),
+        ("flames", "Flames"),
         *(
             ("codecs", "Codecs"),
             ("stages", "Stages"),

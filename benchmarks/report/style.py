@@ -95,6 +95,13 @@ svg circle.other { fill: var(--paper); stroke: var(--soft); stroke-width: 1.5; }
 svg .bar { stroke-width: 3; stroke: var(--ours); stroke-linecap: round; }
 svg .bar.bad { stroke: var(--bad); }
 svg .dot.bad { fill: var(--bad); }
+svg.flame { display: block; width: 100%; min-width: 40rem; height: auto;
+  font: 10px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+svg.flame rect { fill: var(--faint); }
+svg.flame .py rect { fill: var(--rule); }
+svg.flame .ours rect { fill: var(--ours); }
+svg.flame .ours text { fill: var(--paper); }
+svg.flame g:hover rect { opacity: .7; }
 details { margin: 0 0 1.6rem; }
 summary { cursor: pointer; color: var(--soft); font-size: .875rem; }
 @media (max-width: 40rem) {
