@@ -209,6 +209,9 @@ class _Reader:
                 self.entry(slot)
             out.append(_CLOSE)
             return
+        if slot.is_packed and slot.kind == DOUBLE:
+            self.doubles()
+            return
         out.append(_OPEN_LIST)
         if slot.is_packed:
             stop = self.length()
@@ -224,6 +227,22 @@ class _Reader:
                 out.append(_COMMA)
                 self.value(slot)
         out.append(_CLOSE_LIST)
+
+    def doubles(self) -> None:
+        """Prints a packed list of doubles, all of which are numbers in JSON, by one call."""
+        stop = self.length()
+        at = self.at
+        numbers: list[float] = []
+        while at < stop:
+            number = read_f64_le(self.data, at)
+            if number - number != 0.0:
+                raise UnusualWire
+            numbers.append(number)
+            at += 8
+        self.at = stop
+        if at != stop:
+            raise UnusualWire
+        self.out.write(_encode(numbers))
 
     def has_another(self, tag: i64, end: i64) -> bool:
         """Whether the next field is the same again; then its tag is read."""
