@@ -1,5 +1,5 @@
-"""What is no cost of CPU and yet higher than the baseline's: latency, memory, and what an overload
-leaves of the answers."""
+"""What is no cost of CPU and yet higher than the baseline's: latency, memory, what an overload
+leaves of the answers, and how long an outage lasts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.report.measured import counted, interval_of_median, middle_of
 from benchmarks.report.scale import number
 from benchmarks.report.wording import case_name, listed, peer_name
 
-__all__ = ["beside", "higher", "in_lead", "overload"]
+__all__ = ["beside", "higher", "in_lead", "outages", "overload"]
 
 _FIGURES: Mapping[str, str] = {
     "p99_ms": "The p99 of latency",
@@ -55,7 +55,7 @@ def higher(results: Results) -> list[str]:
         found, count = _found(results, key)
         if count:
             told.append(paragraph(_told(name, found, count)))
-    return [*told, *(paragraph(one) for one in overload(results))]
+    return [*told, *(paragraph(one) for one in (*overload(results), *outages(results)))]
 
 
 def _told(name: str, found: Sequence[tuple[Case, Interval]], count: int) -> str:
@@ -85,7 +85,34 @@ def in_lead(results: Results) -> str:
             told.append(f"{name} is higher in {_of(len(found), count)}, {times} times.")
     if any(_is_behind(case) for case in results.find("overload")):
         told += overload(results)
+    late = [case for case in results.find("recovery") if _is_later(case)]
+    told += map(_outage, late)
     return Safe(" ".join(told))
+
+
+def outages(results: Results) -> list[Safe]:
+    """Return how soon each side answers again after an outage of its upstream."""
+    return [_outage(case) for case in results.find("recovery") if _returns(case)]
+
+
+def _is_later(case: Case) -> bool:
+    found = _returns(case)
+    return bool(found) and found[0] > found[1]
+
+
+def _returns(case: Case) -> list[float]:
+    """After how many milliseconds Interlace and the baseline answer again; empty without both."""
+    found = [middle_of(case, side, "recovered_ms") for side in (INTERLACE, BASELINE)]
+    return [one for one in found if one is not None] if None not in found else []
+
+
+def _outage(case: Case) -> Safe:
+    ours, theirs = (strong(f"{number(one)} ms") for one in _returns(case))
+    gone = escape(str(case.variant.get("outage_s", "some")))
+    return Safe(
+        f"After an upstream was gone for {gone} s, Interlace answers again {ours} after its "
+        f"return, the baseline {theirs}."
+    )
 
 
 def _is_behind(case: Case) -> bool:

@@ -196,6 +196,7 @@ _SETTINGS: Mapping[str, Callable[[VariantValue], str]] = {
     "ceiling": _shown,
     "shape": _shown,
     "fields": lambda value: f"{_shown(value)} fields",
+    "outage_s": lambda value: f"gone for {_shown(value)} s",
     "oracle": lambda value: f"beside {value}",
 }
 

@@ -253,6 +253,19 @@ def test_an_overload_that_interlace_answers_less_of_stands_in_the_lead() -> None
     assert "Interlace answers 97 % of that ceiling" in words(part(ahead, "latency"))
 
 
+def test_an_outage_that_lasts_longer_for_interlace_stands_in_the_lead() -> None:
+    case = pair("recovery", {"outage_s": 0.2}, 1, 2)
+    later, sooner = (
+        page(sided(case, "recovered_ms", ours, theirs)) for ours, theirs in ((4840, 5), (5, 4840))
+    )
+    told = "After an upstream was gone for 0.2 s, Interlace answers again 4,840 ms after its return"
+    assert told in lead(later)
+    assert told in words(part(later, "dearer"))
+    assert "After an upstream" not in lead(sooner)
+    assert "answers again 5.00 ms after its return" in words(part(sooner, "dearer"))
+    assert "gone for 0.2 s" in words(part(later, "recovery"))
+
+
 def test_an_overload_that_was_none_is_told_as_such_and_claims_nothing() -> None:
     case = pair("overload", {"share": 150}, 1, 2)
     eased = page(sided(case, "goodput_share", 1.5, 0.27))
