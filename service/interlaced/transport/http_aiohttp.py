@@ -325,8 +325,9 @@ def _told_of_the_end(
 ) -> Iterator[None]:
     """Has somebody told, within the block, that the connection is closed."""
     closed = wire.closed if wire is not None else None
-    if closed is None:  # it is closed already
-        tell(None)
+    if closed is None:
+        if wire is not None:  # it is closed already
+            tell(None)
         yield
         return
     closed.remove_done_callback(_look)
