@@ -74,6 +74,10 @@ $(VENV)/.ready: $(VENV)/.installed requirements/check.txt requirements/test.txt 
 	@$(PIP) --require-hashes -r requirements/check.txt -r requirements/test.txt -r requirements/bench.txt
 	@touch $@
 
+# Made again where nothing compiled is there, whatever the stamp says: git clean leaves $(VENV) alone.
+ifeq ($(wildcard service/interlaced/codecs/*.so),)
+.PHONY: $(VENV)/.compiled
+endif
 $(VENV)/.compiled: $(VENV)/.ready tools/compile.py service/interlaced/codecs/transcode_times.py service/interlaced/codecs/transcode_wire.py
 	@$(BIN)/python tools/compile.py
 	@touch $@
