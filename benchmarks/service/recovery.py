@@ -34,6 +34,10 @@ STEADY = 1.0
 LIMIT = 30.0
 """Seconds after which a side that does not recover is a failure of the case."""
 _OPEN = "BREAKER_OPEN"
+_HOW = (
+    f"open loop, {RATE} calls/s on each side at once, who wait {PATIENCE:g} s; "
+    "connections are reset, and new ones refused, by a proxy in between"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +90,16 @@ async def recovery(plan: Plan) -> list[Case]:
                 for sample, wrong in await _go_through(sides, proxy, outage):
                     samples.append(sample)
                     troubles += wrong
-            notes = [
-                (
-                    f"open loop, {RATE} calls/s on each side at once, who wait {PATIENCE:g} s; "
-                    "connections are reset, and new ones refused, by a proxy in between"
-                ),
-                *(f"failed: {trouble}" for trouble in dict.fromkeys(troubles)),
-            ]
-            variant = {"outage_s": outage}
-            made = Case("service", "recovery", dict(variant), "recovered_ms", tuple(samples))
-            cases.append(replace(made, notes=tuple(notes)))
+            failed = (f"failed: {trouble}" for trouble in dict.fromkeys(troubles))
+            case = Case(
+                suite="service",
+                scenario="recovery",
+                variant={"outage_s": outage},
+                unit="recovered_ms",
+                samples=tuple(samples),
+                notes=(_HOW, *failed),
+            )
+            cases.append(case)
     return cases
 
 

@@ -387,8 +387,8 @@ class _Reader:
 
         The day is found in years that begin in March, in eras of 400 of them.
         """
-        seconds: i64 = self.seconds(end)
-        nanos: i64 = self.nanos(end)
+        seconds: i64 = self.optional(_TAG_OF_SECONDS, end)
+        nanos: i64 = self.optional(_TAG_OF_NANOS, end)
         if not (_FIRST_SECOND <= seconds <= _LAST_SECOND and 0 <= nanos < _NANOS):
             raise UnusualWire
         days = seconds // 86400
@@ -418,22 +418,14 @@ class _Reader:
 
     def duration(self, end: i64) -> None:
         """Prints a Duration in seconds."""
-        seconds: i64 = self.seconds(end)
-        nanos: i64 = self.nanos(end)
+        seconds: i64 = self.optional(_TAG_OF_SECONDS, end)
+        nanos: i64 = self.optional(_TAG_OF_NANOS, end)
         if not (0 <= seconds <= _LONGEST_DURATION and 0 <= nanos < _NANOS):
             raise UnusualWire  # a negative one among them
         self.out.append(_QUOTE)
         self.natural(seconds)
         self.fraction(nanos)
         self.out.write(b's"')
-
-    def seconds(self, end: i64) -> i64:
-        """The first field of a Timestamp or a Duration."""
-        return self.optional(_TAG_OF_SECONDS, end)
-
-    def nanos(self, end: i64) -> i64:
-        """The second one."""
-        return self.optional(_TAG_OF_NANOS, end)
 
     def optional(self, tag: i64, end: i64) -> i64:
         """An integer, or 0 where another field or the end comes first."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from yarl import URL
 
@@ -47,6 +47,14 @@ class _Prepared:
     alone: str = field(repr=False)
     """All that stands behind the target of a request that has neither headers of its own nor a
     body."""
+
+
+class _First(NamedTuple):
+    """What leaves of a request at once, and the body that follows piece by piece."""
+
+    data: bytes
+    is_head: bool
+    rest: bytes | None
 
 
 class LeanTransport:
@@ -101,20 +109,16 @@ class LeanTransport:
         )
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        effort, body = request.effort, request.body
+        effort = request.effort
         effort.reached = _NOT_SENT
-        prepared = request.prepared
-        assert isinstance(prepared, _Prepared)  # noqa: S101  # made by this very object
-        head = self._head(prepared, request)
+        first = self._first(request)
         wire = self._pool.take()
         is_new = wire is None
         if wire is None:
             wire = await self._connect()
-        is_whole = body is None or len(body) <= _AT_ONCE
-        data = head + body if body and is_whole else head
-        waiter = wire.ask(data, effort, is_head=prepared.is_head, is_whole=is_whole)
+        waiter = wire.ask(first.data, effort, is_head=first.is_head, is_whole=first.rest is None)
         try:
-            answer = await (waiter if body is None or is_whole else _upload(wire, body, waiter))
+            answer = await (waiter if first.rest is None else _upload(wire, first.rest, waiter))
         except BaseException:
             if not waiter.done() or waiter.cancelled():
                 wire.drop()  # nobody knows where in the answer it stands
@@ -127,23 +131,20 @@ class LeanTransport:
 
     @asynccontextmanager
     async def stream(self, request: HttpRequest) -> AsyncIterator[LeanStream]:
-        effort, body = request.effort, request.body
+        effort = request.effort
         effort.reached = _NOT_SENT
-        prepared = request.prepared
-        assert isinstance(prepared, _Prepared)  # noqa: S101  # made by this very object
-        head = self._head(prepared, request)
+        first = self._first(request)
         wire = self._pool.take()
         is_new = wire is None
         if wire is None:
             wire = await self._connect()
         answer = LeanStream(wire, asyncio.get_running_loop())
-        is_whole = body is None or len(body) <= _AT_ONCE
-        data = head + body if body and is_whole else head
-        wire.stream(data, effort, answer, is_head=prepared.is_head, is_whole=is_whole)
+        is_whole = first.rest is None
+        wire.stream(first.data, effort, answer, is_head=first.is_head, is_whole=is_whole)
         upload = None
-        if body is not None and not is_whole:
+        if first.rest is not None:
             # On its own, since the far side may wait for us to read what it answers meanwhile.
-            upload = asyncio.create_task(_upload(wire, body, answer.over))
+            upload = asyncio.create_task(_upload(wire, first.rest, answer.over))
         try:
             await answer.headed
             if is_new:
@@ -179,6 +180,15 @@ class LeanTransport:
         if self._wires:
             self._emptied = self._emptied or asyncio.get_running_loop().create_future()
             await asyncio.shield(self._emptied)
+
+    def _first(self, request: HttpRequest) -> _First:
+        """Writes what leaves at once."""
+        prepared, body = request.prepared, request.body
+        assert isinstance(prepared, _Prepared)  # noqa: S101  # made by this very object
+        head = self._head(prepared, request)
+        if body is None or len(body) <= _AT_ONCE:
+            return _First(head + body if body else head, prepared.is_head, None)
+        return _First(head, prepared.is_head, body)
 
     def _head(self, prepared: _Prepared, request: HttpRequest) -> bytes:
         """Writes a head, and lets nothing through that would make it two."""
